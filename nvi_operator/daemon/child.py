@@ -23,9 +23,9 @@ class Child:
         self,
         command: Sequence[str],
         environment: Mapping[str, str],
-        data: bytes = b"",
+        data: bytes,
         *,
-        limited: bool = True,
+        limited: bool,
     ) -> None:
         self.killed = False
         self._output = _memory(b"")

@@ -32,7 +32,7 @@ class FollowedGit:
         exclusive: Callable[[], AbstractContextManager[None]],
         emit: Callable[[GatewayEvent], None],
         wake: Callable[[Reason], None],
-        signatures: SignaturesSpec | None = None,
+        signatures: SignaturesSpec | None,
     ) -> None:
         """Raises SourceError or NviError where the directory or the hostname cannot be used."""
         self._checkouts = checkouts

@@ -100,7 +100,7 @@ class Judge:
         root: Path,
         exclusive: Callable[[], AbstractContextManager[None]],
         emit: Callable[[GatewayEvent], None],
-        policy: Confirm | None = None,
+        policy: Confirm | None,
         now: Callable[[], Moment] = waiter.now,
         arm: Callable[[int, float], None] = waiter.arm,
         wall: Callable[[], float] = time.time,

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Protocol
 
 from nvi_operator.daemon.wakeup import Wakeup, signals
 from nvi_operator.errors import CapabilityError, NviError
@@ -166,11 +166,11 @@ class NatLog:
         self._file.write([gap_line("stopped", self._now(), self._form)])
 
 
-def run_nat_log(path: Path | None, form: Format, room: int, stream: TextIO = sys.stderr) -> int:
+def run_nat_log(path: Path | None, form: Format, room: int) -> int:
     """Logs the network namespace that this is in, with a socket's buffer of `room` bytes. Raises NviError."""
 
     def say(text: str) -> None:
-        print(f"{iso(time.time())} nat-log: {text}", file=stream, flush=True)
+        print(f"{iso(time.time())} nat-log: {text}", file=sys.stderr, flush=True)
 
     if read("net/netfilter/nf_conntrack_events") == "0":
         raise CapabilityError(

@@ -35,7 +35,7 @@ class Proof:
         exclusive: Callable[[], AbstractContextManager[None]],
         reach: Callable[[Reached], None],
         on_reached: Callable[[], None],
-        answered: Callable[[], float] = lambda: -_NEVER,
+        answered: Callable[[], float],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._decisions = decisions

@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
 
 from nvi_operator.daemon.answers import GatewaySnapshot
 from nvi_operator.daemon.garbage import Garbage
@@ -40,8 +39,6 @@ from nvi_operator.sources.revision import CheckedOutCommit
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.faults import faults
 from nvi_operator.topology.model import Topology
-
-NO_CHECKS: Mapping[str, Check] = MappingProxyType({})
 
 
 class Daemon:
@@ -100,7 +97,7 @@ class Daemon:
     def failing_checks(self) -> Mapping[str, str]:
         """The checks that do not work with the spec in force, and why. Waits for answers."""
         spec = self._compiler.spec
-        checks = together(spec.checks, self._checks) if spec else NO_CHECKS
+        checks = together(spec.checks, self._checks) if spec else {}
         return failing(checks, self._compiler.topology) if checks else {}
 
     def is_vacant(self) -> bool:

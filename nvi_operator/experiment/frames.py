@@ -31,6 +31,7 @@ MAGIC = b"nvi-probe:"
 _ERRORS = {ICMP: (3, 4, 5, 11, 12), ICMPV6: (1, 2, 3, 4)}
 _NEIGHBOUR_SOLICITATION, _NEIGHBOUR_ADVERTISEMENT = 135, 136
 _ETHERNET, _HEADER_6, _HEADER_OF_ERROR = 14, 40, 8  # bytes
+_LEAST_MTU = 1280  # of IPv6
 _ANSWER_FLAGS = frozenset({"syn", "ack"})  # of SCTP they stand for INIT ACK
 
 
@@ -175,11 +176,11 @@ def answer(packet: Packet) -> Packet:
     return back
 
 
-def too_big(about: Packet, number: int, by: Address, mtu: int = 1280) -> bytes:
+def too_big(about: Packet, number: int, by: Address) -> bytes:
     """What a router says of a packet that is too large for its next link (RFC 1191, RFC 4443)."""
     type_, code = (3, 4) if about.family == 4 else (2, 0)
     packet = Packet(None, ICMP_OF[about.family], by, about.source, icmp_type=type_, icmp_code=code)
-    text = struct.pack("!BBHI", type_, code, 0, mtu) + probe_bytes(about, number)
+    text = struct.pack("!BBHI", type_, code, 0, _LEAST_MTU) + probe_bytes(about, number)
     return with_header(packet, with_checksum(packet, text, 2, pseudo=about.family == 6))
 
 

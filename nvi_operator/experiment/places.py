@@ -73,7 +73,7 @@ class Places:
         return owner.name if owner else None
 
     def strangers(
-        self, family: Family, among: Sequence[Network] = (), without: Collection[Network] = ()
+        self, family: Family, among: Sequence[Network], without: Collection[Network] = ()
     ) -> Iterator[Address]:
         """Several strangers, first those that mean nothing to the spec."""
         far = self.around.far[family]
@@ -84,7 +84,7 @@ class Places:
         for network in among:
             yield from (host for host in self.hosts(network, without) if self.home(host) is None)
 
-    def addressee(self, family: Family, among: Sequence[Network], *, alone: bool = False) -> Address | None:
+    def addressee(self, family: Family, among: Sequence[Network], *, alone: bool) -> Address | None:
         """A stranger of these networks, or an inside host of them. `alone`: one that gets no other packet."""
         found = list(islice(self.strangers(family, among), _CANDIDATES))
         stranger = (found[-1 - next(self._alone) % len(found)] if alone else found[0]) if found else None

@@ -28,8 +28,8 @@ class Handles:
         self,
         numbers: Numbers,
         *,
-        lock_files: Callable[[], tuple[int, ...]] = lambda: (),
-        events: KernelEvents | None = None,
+        lock_files: Callable[[], tuple[int, ...]],
+        events: KernelEvents | None,
     ) -> None:
         """`lock_files` are descriptors of the gateway's lock, which processes that change something share. `events`
         are the kernel's reports, where something listens to them.

@@ -40,7 +40,7 @@ _FORWARDS = ("dnat_port_", "dnat_protocol_", "dnat_all_")
 class StrandedFlows:
     """The flows that one plan strands: `questions` for the kernel, and `is_stranded` for what it answers."""
 
-    def __init__(self, spec: GatewaySpec, plan: Plan, lost: Iterable[Network] = ()) -> None:
+    def __init__(self, spec: GatewaySpec, plan: Plan, lost: Iterable[Network]) -> None:
         """`lost` are addresses that were lost by earlier plans, when nothing better was there for their flows."""
         self._lost = frozenset(lost)
         self._spec = spec

@@ -95,7 +95,7 @@ class Attempt:
             self._say(f"{problem}: this is not in it")
 
 
-def plan_text(plan: Plan, before: Topology | None = None) -> str:
+def plan_text(plan: Plan, before: Topology | None) -> str:
     """The plan as `nvictl plan` prints it, after it was done."""
     from nvi_operator.plan.trace import trace
     from nvi_operator.view.entries import entry_lines

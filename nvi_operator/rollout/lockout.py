@@ -30,9 +30,7 @@ _HINT = "change the route, or the rule that takes the packet; --force continues 
 class LockOut:
     """`protect` and the git `remote` are those of the Operator document. `say` gets what could not be looked at."""
 
-    def __init__(
-        self, protect: Collection[Address] = (), remote: GitUrl | None = None, say: Callable[[str], None] = print
-    ) -> None:
+    def __init__(self, protect: Collection[Address], remote: GitUrl | None, say: Callable[[str], None]) -> None:
         self._protect = tuple(protect)
         self._remote = remote
         self._say = say

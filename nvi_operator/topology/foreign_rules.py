@@ -92,7 +92,7 @@ def taken_before(
     table: RouteTableFact | None,
     first: int,
     inside: Mapping[str, Iterable[Network]],
-    uplinks: Iterable[str] = (),
+    uplinks: Iterable[str],
 ) -> TakenBefore | None:
     """What `rule` does to the packets of a gateway whose rules begin at the priority `first`.
 

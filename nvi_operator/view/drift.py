@@ -37,9 +37,7 @@ def drift_lines(plan: Plan, *, full: bool = False) -> Iterator[Line]:
         yield from ((_OPPOSITE[sign], f"  {line}") for sign, line in change_lines(change, full=full))
 
 
-def drift_pieces(
-    plan: Plan, *, kernel: bool = False, full: bool = False, width: int | None = None
-) -> Iterator[Piece]:
+def drift_pieces(plan: Plan, *, kernel: bool, full: bool = False, width: int | None = None) -> Iterator[Piece]:
     """The entries that do not work as the spec says; with `kernel` what differs in the kernel. In pieces.
 
     '+' is what the spec does not know, '-' what it says and is not there.

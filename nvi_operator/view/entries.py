@@ -118,7 +118,7 @@ def _many(effect: Effect, words: Mapping[Action, str]) -> str:
     return ", ".join(f"{count:,} {noun} {words[action]}" for count, action in counts if count)
 
 
-def effect_text(effect: Effect, *, drift: bool = False) -> str:
+def effect_text(effect: Effect, *, drift: bool) -> str:
     """`forward web: 443/tcp on isp-a now goes to 192.168.1.80:8443, no longer to 192.168.1.80`"""
     entry = effect.entry
     if effect.many:

@@ -44,7 +44,7 @@ def _result_json(result: ProbeResult) -> dict[str, Any]:
     }
 
 
-def tried_text(tried: Tried, *, full: bool = False) -> Iterator[Piece]:
+def tried_text(tried: Tried, *, full: bool) -> Iterator[Piece]:
     """`full`: every packet, and what became of it."""
     yield line(f"gateway {tried.gateway}, dataplane {tried.dataplane}, in namespaces of its own")
     for assumed in tried.assumed:

@@ -32,7 +32,7 @@ _MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "KDIR", "M", "V")
 
 
 @contextmanager
-def built(source: Path, release: str = "", root: Path = Path("/")) -> Iterator[ModuleFile]:
+def built(source: Path, release: str, root: Path = Path("/")) -> Iterator[ModuleFile]:
     """nvi.ko, for the duration of the `with`. Raises CapabilityError where the headers or a tool are missing, and
     BuildError with the last lines of the output where the build fails.
     """
@@ -53,7 +53,7 @@ def built(source: Path, release: str = "", root: Path = Path("/")) -> Iterator[M
         yield made
 
 
-def need_headers(release: str, root: Path = Path("/")) -> Path:
+def need_headers(release: str, root: Path) -> Path:
     """Their directory. Raises CapabilityError where it does not exist."""
     headers = root / TREE / release / "build"
     if not (headers / "Makefile").exists():

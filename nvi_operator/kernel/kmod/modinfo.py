@@ -16,17 +16,16 @@ from nvi_operator.kmod.facts import ModuleFile
 _SIGNED = b"~Module signature appended~\n"
 
 
-def read_module_file(path: Path, shown: str = "") -> ModuleFile:
-    """Never raises: of an unreadable file only the path is known, or `shown` if that is given."""
-    shown = shown or str(path)
+def read_module_file(path: Path) -> ModuleFile:
+    """Never raises: of an unreadable file only the path is known."""
     try:
         data = _content(path)
         values = parse_modinfo(data)
     except (OSError, EOFError, zlib.error, struct.error, ValueError, IndexError):
-        return ModuleFile(shown)
+        return ModuleFile(str(path))
     vermagic = values.get("vermagic", "").split()
     return ModuleFile(
-        shown,
+        str(path),
         version=values.get("version"),
         release=vermagic[0] if vermagic else None,
         source=values.get("srcversion"),

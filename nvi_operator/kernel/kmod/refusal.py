@@ -22,7 +22,7 @@ def record_refusal(path: Path, why: str, *, root: Path = Path("/")) -> None:
         write_file(root / _FILE, json.dumps({**_identity(path), "why": why}).encode(), lasting=False)
 
 
-def recorded_refusal(path: Path, *, root: Path = Path("/")) -> str:
+def recorded_refusal(path: Path, *, root: Path) -> str:
     """Why this file was refused; empty if it was not."""
     try:
         kept = json.loads((root / _FILE).read_text(encoding="utf-8"))

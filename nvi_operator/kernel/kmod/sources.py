@@ -18,7 +18,7 @@ SHARED = Path("share") / PROJECT / "kmod"
 PRODUCTS = ("*.o", "*.ko", "*.mod", "*.mod.c", ".*.cmd", "*.order", "Module.symvers", ".tmp_versions")
 
 
-def find_sources(given: Path | None, root: Path = Path("/")) -> Path:
+def find_sources(given: Path | None) -> Path:
     """The directory with Kbuild. Raises CapabilityError where there is none."""
     if given is not None:
         if not (given / "Kbuild").is_file():
@@ -27,16 +27,16 @@ def find_sources(given: Path | None, root: Path = Path("/")) -> Path:
                 hint="name the directory kmod/ of the project",
             )
         return given
-    for directory in _candidates(root):
+    for directory in _candidates():
         if (directory / "Kbuild").is_file():
             return directory
     raise CapabilityError("module nvi: sources not found", hint="name the directory kmod/ with --source DIR")
 
 
-def _candidates(root: Path) -> Iterator[Path]:
+def _candidates() -> Iterator[Path]:
     yield Path(__file__).resolve().parents[3] / "kmod"
     yield from _installed()
-    yield from sorted((root / DKMS_SOURCES).glob("nvi-*"), reverse=True)
+    yield from sorted(Path("/", DKMS_SOURCES).glob("nvi-*"), reverse=True)
 
 
 def _installed() -> Iterator[Path]:

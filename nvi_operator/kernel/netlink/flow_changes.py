@@ -63,7 +63,7 @@ class FlowReports:
     `events` is another listener to nftables; while that one is muted, this one is as well.
     """
 
-    def __init__(self, events: KernelEvents | None = None) -> None:
+    def __init__(self, events: KernelEvents) -> None:
         self._events = events
         self._buffer = bytearray(1 << 18)
         self._transaction = FlowChanges()  # of nftables, whose end is still to come
@@ -76,8 +76,7 @@ class FlowReports:
                 for body in rtnetlink.dump(_GET_NEIGHBOURS, _NEIGHBOUR.pack(0, 0, 0, 0, 0), lambda _: True):
                     self._is_new_address(body)
             stack.pop_all()
-        if events is not None:
-            events.mute_with(self._nft)
+        events.mute_with(self._nft)
 
     def __enter__(self) -> FlowReports:
         return self
@@ -86,8 +85,7 @@ class FlowReports:
         self.close()
 
     def close(self) -> None:
-        if self._events is not None:
-            self._events.mute_without(self._nft)
+        self._events.mute_without(self._nft)
         for sock in self._sockets():
             sock.close()
 

@@ -27,7 +27,7 @@ _BUFFER = 8 << 20
 class Tracer:
     """While it is open, the packets that are wanted are reported. Raises KernelError, CapabilityError."""
 
-    def __init__(self, wanted: Wanted, gateway: Stages, count: int, *, answers: bool = False) -> None:
+    def __init__(self, wanted: Wanted, gateway: Stages, count: int, *, answers: bool) -> None:
         self.table = f"nvi_trace_{os.getpid()}"
         self.lost = False
         self._socket = subscribed(_NETFILTER, (GROUP,), _BUFFER)

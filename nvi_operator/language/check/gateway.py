@@ -17,7 +17,7 @@ from nvi_operator.language.check.packet_fields import check_packet_fields
 from nvi_operator.language.check.port_claims import Claims
 from nvi_operator.language.check.prefixes import check_prefixes
 from nvi_operator.language.check.redirects import check_redirects
-from nvi_operator.language.check.references import NONE_DISABLED, check_references
+from nvi_operator.language.check.references import check_references
 from nvi_operator.language.check.translations import check_routes, check_source_nat, check_static, check_twice_nat
 from nvi_operator.language.check.uplinks import (
     check_announced,
@@ -46,6 +46,9 @@ _RULES: tuple[Callable[[GatewaySpec], Iterator[Problem]], ...] = (
     check_packet_fields,
     check_assertions,
 )
+
+
+NONE_DISABLED: Mapping[str, Collection[str]] = {}
 
 
 def check(

@@ -10,10 +10,8 @@ from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.values import SELF
 from nvi_operator.language.wording import listed, nearest
 
-NONE_DISABLED: Mapping[str, Collection[str]] = {}
 
-
-def check_references(spec: GatewaySpec, disabled: Mapping[str, Collection[str]] = NONE_DISABLED) -> Iterator[Problem]:
+def check_references(spec: GatewaySpec, disabled: Mapping[str, Collection[str]]) -> Iterator[Problem]:
     """Each name of an uplink, interface or tenant is declared."""
     off = {"uplink": disabled.get("uplinks", ()), "inside interface": disabled.get("interfaces", ())}
     off["interface"] = off["inside interface"]

@@ -12,7 +12,7 @@ from nvi_operator.language.model.values import Network, within
 Pair = tuple[Network, Network]
 
 
-def pieces(static: Static, own: Iterable[Network] = (), declared: Iterable[Network] = ()) -> Iterator[Pair]:
+def pieces(static: Static, own: Iterable[Network], declared: Iterable[Network] = ()) -> Iterator[Pair]:
     """(real, known as) without the exceptions, in the fewest prefixes.
 
     Nor does a prefix take the gateway's `own` addresses with it; an entry of one address may be meant to. `declared`

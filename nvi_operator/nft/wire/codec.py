@@ -258,7 +258,7 @@ def _is_verdict(data: bytes) -> bool:
 
 
 @lru_cache
-def codec_for(key: tuple[str, ...], values: tuple[str, ...] = (), *, interval: bool = False) -> Codec | None:
+def codec_for(key: tuple[str, ...], values: tuple[str, ...], *, interval: bool = False) -> Codec | None:
     """The codec for a set of these nft types; None if its elements are sent as text, or the types are unknown."""
     verdicts = values == ("verdict",)
     if not {*key, *(() if verdicts else values)} <= TYPES.keys() or (interval and len(key) == 1):

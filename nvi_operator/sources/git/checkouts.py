@@ -167,7 +167,7 @@ def write_files(
     return made
 
 
-def blob_id(content: bytes, digits: int = 40) -> str:
+def blob_id(content: bytes, digits: int) -> str:
     """The name that git gives to a content, with SHA-1 or SHA-256 (gitformat-pack(5))."""
     made = hashlib.sha1(usedforsecurity=False) if digits == 40 else hashlib.sha256()
     made.update(b"blob %d\0" % len(content) + content)

@@ -28,9 +28,7 @@ def revision_of(checkout: Checkout | None) -> CheckedOutCommit | None:
     return CheckedOutCommit(checkout.commit[:7], short_ref(checkout.ref), dirty=False, origin=origin)
 
 
-def fetched_directory(
-    checkouts: Checkouts, remote: str, gateway: str | None, host: str | None = None
-) -> SpecDirectory:
+def fetched_directory(checkouts: Checkouts, remote: str, gateway: str | None, host: str | None) -> SpecDirectory:
     """The files that a git source wrote, with the names that they have in the repository."""
     return SpecDirectory(
         checkouts.spec,
@@ -50,7 +48,7 @@ def in_the_repository(error: SpecError, checkouts: Checkouts, remote: str) -> Sp
     return renamed(error, f"{checkouts.spec}", after, between="/" if checkout.path else "")
 
 
-def renamed(error: SpecError, before: str, after: str, *, between: str = "/") -> SpecError:
+def renamed(error: SpecError, before: str, after: str, *, between: str) -> SpecError:
     """The error with directory `before` called `after`; `between` it and the names of its files."""
 
     def name(text: str) -> str:

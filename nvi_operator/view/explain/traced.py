@@ -36,7 +36,7 @@ class Sight:
         return f"{'answer: ' if self.kind == 'answer' else ''}{packet_words(packet)}{by}"
 
 
-def traced_tree(sights: list[Sight], *, width: int | None = None, kernel: bool = False) -> Iterator[TreeLine]:
+def traced_tree(sights: list[Sight], *, width: int | None, kernel: bool) -> Iterator[TreeLine]:
     for number, sight in enumerate(sights):
         if number:
             yield ()

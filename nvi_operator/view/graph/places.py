@@ -25,7 +25,7 @@ class InterfaceIndex:
         """Interfaces with hosts of `network` behind them; with `tenant` only that tenant's."""
         return self._inside(_span(network), tenant)
 
-    def interface_of(self, address: Address, tenant: str | None = None) -> frozenset[str]:
+    def interface_of(self, address: Address, tenant: str | None) -> frozenset[str]:
         """The interface of a server: the first one, where no tenant tells."""
         found = self._inside(_alone(address), tenant)
         return found if len(found) < 2 else frozenset(sorted(found)[:1])
