@@ -58,10 +58,13 @@ class LocalRepository:
         tree = self._repository.find(f"{revision}^{{tree}}")
         if tree is None:
             shown = printable(revision)
-            local = os.path.isdir(revision)
-            hint = (
-                f"for the directory write ./{shown}" if local else "a shallow clone may lack it: git fetch origin ..."
-            )
+            base, dots, head = shown.partition("...") if "..." in shown else shown.partition("..")
+            if os.path.isdir(revision):
+                hint = f"for the directory write ./{shown}"
+            elif dots and base:
+                hint = f"write the two revisions: {base} {head or 'HEAD'}"
+            else:
+                hint = "a shallow clone may lack it: git fetch origin ..."
             raise SourceError(f"{shown}: not a revision of this repository", hint=hint)
         commit = self._repository.find(f"{revision}^{{commit}}") or tree
         return RevisionTree(self._repository, tree, commit[:12], _label(revision, commit), self._prefix)

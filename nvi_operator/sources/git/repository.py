@@ -14,7 +14,7 @@ from pathlib import Path
 from nvi_operator.errors import RefusedError, SourceError
 from nvi_operator.sources.git.command import Remote, command, environment, explained
 from nvi_operator.sources.git.refs import is_object_name
-from nvi_operator.sources.git.tree import Blob, check_content, check_link
+from nvi_operator.sources.git.tree import SUBMODULE, Blob, check_content, check_link
 from nvi_operator.sources.git.verify import Signatures, check_files, make_home, plain_text, settings, signer
 
 _LOCKS = ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/*/tmp_*")  # what a killed git leaves
@@ -104,6 +104,11 @@ class Repository:
         """What `git ls-tree -r -z -l` prints of a directory in a commit."""
         where = f"{commit}:{path}"
         kind = self._run("cat-file", "-t", where).stdout.decode().strip()
+        if path and self._ask("ls-tree", "-z", "--full-tree", commit, path).startswith(SUBMODULE.encode()):
+            raise RefusedError(
+                f"{commit[:12]}: {path} is a submodule: these are not fetched",
+                hint="put the files into this repository",
+            )
         if kind != "tree":
             there = self._top(commit)
             what = "it is a file: name its directory" if kind == "blob" else f"there are: {there}"

@@ -21,7 +21,8 @@ from nvi_operator.language.load.files import (
     SUFFIXES,
 )
 
-_LINK, _SUBMODULE = "120000", "160000"
+_LINK = "120000"
+SUBMODULE = "160000"  # as git names the kind of an entry
 _FILES = ("100644", "100755", "100664")
 LONGEST_LINK = 4096  # bytes
 LFS = b"version https://git-lfs.github.com/spec/"
@@ -73,7 +74,7 @@ def _parsed(listing: bytes, where: str) -> Iterator[Blob]:
         seen.add(path)
         if any(part.startswith(".") for part in path.split("/")):
             continue  # as in a directory: .github, .gitattributes, .gitmodules
-        if mode == _SUBMODULE:
+        if mode == SUBMODULE:
             raise _refused(
                 where, path, "it is a submodule: these are not fetched", "put the files into this repository"
             )

@@ -152,6 +152,12 @@ def test_a_path_that_is_not_there_says_what_is(remote: GitRemote, checkouts: Che
     assert refusal(remote, checkouts, path="gateways/ege") == (
         f"{commit[:12]}: no directory 'gateways/ege' in this commit"
     )
+    remote.git("update-index", "--add", "--cacheinfo", f"160000,{commit},gateways/sub")
+    remote.git("commit", "-qm", "a submodule")
+    remote.push()
+    assert refusal(remote, checkouts, path="gateways/sub").endswith(
+        ": gateways/sub is a submodule: these are not fetched"
+    )
 
 
 # --------------------------------------------------------------------------- rewinds and tags
