@@ -134,19 +134,16 @@ class Judge:
     # ---------------------------------------------------------------- before a reconcile
 
     def in_force(self, spec: LoadedSpec) -> InForce:
-        """`spec` is the good one of the directory. Raises NviError where the one that is held to cannot be read."""
+        """`spec` is the good one of the directory. Raises NviError."""
         found = self._read()
         self._look_again = False
         own = self._own(spec)
         if (pending := found.pending) is not None:
             if not pending.left(self._now()):
                 self._trial = None
-                try:
-                    return self._returned(pending.back)
-                except UnreadableSpecError as error:
-                    with self._exclusive():
-                        self._emit(Note(note=keep(self._decisions, self._history, error)))
-                    found = self._read()
+                if returned := self._way_back(pending.back):
+                    return returned
+                found = self._read()
             elif pending.digest == own.content.digest:
                 return own
             else:
@@ -158,7 +155,9 @@ class Judge:
                     self._decisions.write(replace(found, held=held))
             if held.digest == own.content.digest:
                 self._trial = None
-                return self._returned(held.back)
+                if returned := self._way_back(held.back):
+                    return returned
+                found = self._read()
         if spec is not self._settled:
             self._begin(spec, own, found)
         return own
@@ -181,6 +180,15 @@ class Judge:
         if self._last is None or self._last[0] is not spec:
             self._last = spec, InForce(spec, content_of(spec, self._root))
         return self._last[1]
+
+    def _way_back(self, back: ReturnTarget) -> InForce | None:
+        """None where this version cannot read it: then nothing is pending or held any more."""
+        try:
+            return self._returned(back)
+        except UnreadableSpecError as error:
+            with self._exclusive():
+                self._emit(Note(note=keep(self._decisions, self._history, error)))
+            return None
 
     def _returned(self, back: ReturnTarget) -> InForce:
         if self._back is None or self._back[0] != back:
@@ -238,10 +246,11 @@ class Judge:
 
     def hold(self, used: InForce, revision: int, why: str) -> None:
         """The spec is refused, and not tried until it changes; the confirmed one is kept, where there is one."""
-        with suppress(HistoryError), self._exclusive():
+        with suppress(HistoryError, UnreadableSpecError), self._exclusive():
             found = self._read()
             back = found.pending.back if found.pending else last_confirmed(self._history)
             if back is not None and back.content.files:
+                self._returned(back)  # what cannot be read is not held to
                 hold(self._decisions, self._history, Held(revision, used.content.digest, back, why))
                 self._emit(GivenUp(attempt=revision, why=why, back=back.revision))
                 self._look_again = True

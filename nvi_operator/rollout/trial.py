@@ -168,16 +168,17 @@ def gave_up(decisions: DecisionsFile, history: History, now: Moment) -> str:
 
 
 def keep(decisions: DecisionsFile, history: History, why: UnreadableSpecError) -> str:
-    """The pending revision stays, because what to return to cannot be read. Call under the lock.
+    """Nothing is pending or held any more, because what to return to cannot be read: the gateway is to be kept.
 
-    Returns what to tell of it.
+    Call under the lock. Returns what to tell of it.
     """
     found = decisions.read()
-    assert found.pending is not None
-    number = found.pending.revision
     decisions.write(found.settled())
-    _mark(history, number, standing=Standing.CONFIRMED, confirmed_by="no way back")
-    return f"revision {number}: stays, because there is no way back: {why.message}"
+    what = "what was given up is tried again"
+    if found.pending is not None:
+        what = f"revision {found.pending.revision}: stays"
+        _mark(history, found.pending.revision, standing=Standing.CONFIRMED, confirmed_by="no way back")
+    return f"{what}, because there is no way back: {why.message}"
 
 
 def hold(decisions: DecisionsFile, history: History, held: Held) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nvi_operator.history.decisions import Decisions, DecisionsFile, Moment
+from nvi_operator.history.decisions import Decisions, DecisionsFile, Held, Moment, ReturnTarget
 from nvi_operator.history.revision import Content
 from nvi_operator.rollout.place import state_directory
 from tests.lab import GatewayHost, Site
@@ -161,6 +161,17 @@ def test_a_revision_stays_where_an_upgrade_cannot_read_what_to_return_to(
     assert decisions.read() == Decisions()
     assert states(gateway)[1:] == [(2, "apply", "confirmed")]
     assert not gateway.differences(WITHOUT_WEB)
+
+
+def test_what_was_given_up_is_tried_again_where_an_upgrade_cannot_read_what_is_held_to(
+    gateway: GatewayHost, directory: Path, run: Callable[..., Daemon], decisions: DecisionsFile
+) -> None:
+    unreadable = Content("edge", {"a.yaml": (spec() + "  anotherField: 1\n").encode()})
+    decisions.write(Decisions(held=Held(2, "", ReturnTarget(1, unreadable), "of a rollback")))
+    daemon = run()
+    assert "what was given up is tried again, because there is no way back: revision 1" in daemon.process.text
+    assert not gateway.differences(spec())
+    assert decisions.read() == Decisions()
 
 
 def test_nothing_is_changed_where_the_decision_cannot_be_written(
