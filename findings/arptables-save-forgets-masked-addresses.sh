@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# arptables-save writes a rule for the MAC addresses of one vendor (a mask of whole bytes, ff:ff:ff:00:00:00) as one for every ARP packet, and so
-# does `arptables -L`. It works until it is restored, at the next boot: then everybody's ARP is dropped. A mask in the middle of the
-# bytes is kept; ebtables of the same package keeps both. The exit code is 0. 1.8.11 of Debian 13 does the same.
+# arptables-save writes a rule for the MAC addresses of one vendor (a mask of whole bytes, ff:ff:ff:00:00:00) as one for every
+# ARP packet, and so does `arptables -L`. It works until it is restored, at the next boot: then everybody's ARP is dropped. A
+# mask in the middle of the bytes is kept; ebtables of the same package keeps both. The exit code is 0. 1.8.11 of Debian 13 does
+# the same.
 . "$(dirname "$0")/lib.sh"
 deb iptables=1.8.9-2 libxtables12=1.8.9-2 libip4tc2=1.8.9-2 libip6tc2=1.8.9-2 nftables=1.0.6-2+deb12u2 \
     libnftables1=1.0.6-2+deb12u2 libnftnl11=1.2.4-2

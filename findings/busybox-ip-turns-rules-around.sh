@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# `ip rule` of BusyBox, which small gateways and their scripts have, lists a rule with `not` as one without, so as its opposite, and rules for a port,
-# an out-interface or a protocol as rules for every packet. A route with two next hops is listed with none. The exit code is 0 throughout.
+# `ip rule` of BusyBox, which small gateways and their scripts have, lists a rule with `not` as one without, so as its opposite,
+# and rules for a port, an out-interface or a protocol as rules for every packet. A route with two next hops is listed with
+# none. The exit code is 0 throughout.
 . "$(dirname "$0")/lib.sh"
 deb busybox=1:1.35.0-4+deb12u1+b1 iproute2=6.1.0-3
 { inside busybox || true; } 2>&1 | sed -n 1p

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# dhcpcd on an interface that has an address and a default route of somebody else, as an uplink with a fixed and a leased address: with the lease it deletes
-# that default route, though its own has a worse metric, and the kernel's route to the network. When it ends it takes its own routes along:
-# the fixed address is left without a route to its own network. Default routes by other interfaces stay.
+# dhcpcd on an interface that has an address and a default route of somebody else, as an uplink with a fixed and a leased
+# address: with the lease it deletes that default route, though its own has a worse metric, and the kernel's route to the
+# network. When it ends it takes its own routes along: the fixed address is left without a route to its own network. Default
+# routes by other interfaces stay.
 . "$(dirname "$0")/lib.sh"
 debian13 dhcpcd-base=1:10.1.0-11+deb13u5 dnsmasq-base=2.91-1+deb13u2
 inside13 dhcpcd --version | sed -n 1p

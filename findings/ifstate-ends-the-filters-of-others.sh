@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# `ifstatecli apply` with a file that says nothing of traffic control deletes the clsact qdisc of each interface in the file, and with it everybody's filters, so
-# eBPF programs of a load balancer or a guard, on the way in and out; it names the qdisc alone, as `ingress`. Neighbour entries that
-# others made go as well. `clear_tc: false` and `clear_neighbours: false` in `parameters.defaults` spare them.
+# `ifstatecli apply` with a file that says nothing of traffic control deletes the clsact qdisc of each interface in the file,
+# and with it everybody's filters, so eBPF programs of a load balancer or a guard, on the way in and out; it names the qdisc
+# alone, as `ingress`. Neighbour entries that others made go as well. `clear_tc: false` and `clear_neighbours: false` in
+# `parameters.defaults` spare them.
 . "$(dirname "$0")/lib.sh"
 wheel ifstate==2.5.1 pyroute2==0.9.7 jsonschema==4.26.0 pyyaml==6.0.4 setproctitle==1.3.8 attrs==26.1.0 referencing==0.37.0 \
     rpds-py==2026.9.1 jsonschema-specifications==2025.9.1 typing-extensions==4.16.0

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# IfState deletes routes that its file no longer has, from `main` and from each table that the file still names. With the last route of another
-# table taken out of the file, the table is left as it is: its rules are deleted, its routes stay, and `check` says nothing of them. A
-# rule that leads there later, by whom ever, finds the old provider.
+# IfState deletes routes that its file no longer has, from `main` and from each table that the file still names. With the last
+# route of another table taken out of the file, the table is left as it is: its rules are deleted, its routes stay, and `check`
+# says nothing of them. A rule that leads there later, by whom ever, finds the old provider.
 . "$(dirname "$0")/lib.sh"
 wheel ifstate==2.5.1 pyroute2==0.9.7 jsonschema==4.26.0 pyyaml==6.0.4 setproctitle==1.3.8 attrs==26.1.0 referencing==0.37.0 \
     rpds-py==2026.9.1 jsonschema-specifications==2025.9.1 typing-extensions==4.16.0

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Rules by DSCP, by a mask of ports or by flow label, which iproute2 has had since 2024 and 2025, are listed by `ip rule` of Debian 12 as rules without that
-# condition, in text and JSON: as if they caught every packet. So are they by pyroute2 0.9.7. A rule for every packet at the same priority, which
-# the listing shows, is not there, and to delete it takes the rule by DSCP.
+# Rules by DSCP, by a mask of ports or by flow label, which iproute2 has had since 2024 and 2025, are listed by `ip rule` of
+# Debian 12 as rules without that condition, in text and JSON: as if they caught every packet. So are they by pyroute2 0.9.7. A
+# rule for every packet at the same priority, which the listing shows, is not there, and to delete it takes the rule by DSCP.
 . "$(dirname "$0")/lib.sh"
 deb iproute2=6.1.0-3
 debian13 iproute2=6.15.0-1

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# `ip rule add dscp ef`, in the small letters in which nft and iptables have the class, makes a rule for DSCP 59 and exits 0: only the capital `EF` is a
-# name, and `ef` is read as the hexadecimal value of the whole DS field. `be`, which is 0, becomes 47. Other classes in small letters,
-# `cs1` or `af41`, are refused. So voice that nft marked `ef` does not take the way of its rule.
+# `ip rule add dscp ef`, in the small letters in which nft and iptables have the class, makes a rule for DSCP 59 and exits 0:
+# only the capital `EF` is a name, and `ef` is read as the hexadecimal value of the whole DS field. `be`, which is 0, becomes
+# 47. Other classes in small letters, `cs1` or `af41`, are refused. So voice that nft marked `ef` does not take the way of its
+# rule.
 . "$(dirname "$0")/lib.sh"
 debian13 iproute2=6.15.0-1 nftables=1.1.3-1
 inside13 ip -V

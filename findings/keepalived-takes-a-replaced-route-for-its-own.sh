@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# keepalived watches its `virtual_routes` and `virtual_rules`: where one is deleted, the master steps down and sets all up again. Where another program
-# replaces the route (`ip route replace`, as DHCP clients and VPNs do), keepalived sees nothing: it stays master while packets go to
-# another gateway, and leaves that route behind when it ends.
+# keepalived watches its `virtual_routes` and `virtual_rules`: where one is deleted, the master steps down and sets all up
+# again. Where another program replaces the route (`ip route replace`, as DHCP clients and VPNs do), keepalived sees nothing: it
+# stays master while packets go to another gateway, and leaves that route behind when it ends.
 . "$(dirname "$0")/lib.sh"
 deb keepalived=1:2.2.7-1+b2 libnl-3-200=3.7.0-0.2+b1 libnl-genl-3-200=3.7.0-0.2+b1 libsnmp40=5.9.3+dfsg-2+deb12u1 \
     libpci3=1:3.9.0-4 libwrap0=7.6.q-32

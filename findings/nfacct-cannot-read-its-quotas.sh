@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# nfacct reads what `nfacct list` wrote with `nfacct restore`, until the first quota: it stops there, and what comes behind is lost. The JSON of a quota
-# has `=` for `:`, which no parser reads, and the XML leaves the quota out; both with exit code 0.
+# nfacct reads what `nfacct list` wrote with `nfacct restore`, until the first quota: it stops there, and what comes behind is
+# lost. The JSON of a quota has `=` for `:`, which no parser reads, and the XML leaves the quota out; both with exit code 0.
 . "$(dirname "$0")/lib.sh"
 debian13 nfacct=1.0.2-4
 inside13 nfacct version | sed -n 's/^\(nfacct v[0-9.]*\).*/\1/p'

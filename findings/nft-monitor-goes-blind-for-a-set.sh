@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# `nft monitor` tells of the elements of a named set until a rule that looks in it is deleted, one of several even: from then on it knows no such set and leaves
-# out what is added to it and deleted from it, in text and JSON, with a warning that is no JSON. A monitor that begins afterwards
-# tells of them. Whoever replaces a rule makes the monitors of others blind that way.
+# `nft monitor` tells of the elements of a named set until a rule that looks in it is deleted, one of several even: from then on
+# it knows no such set and leaves out what is added to it and deleted from it, in text and JSON, with a warning that is no JSON.
+# A monitor that begins afterwards tells of them. Whoever replaces a rule makes the monitors of others blind that way.
 . "$(dirname "$0")/lib.sh"
 deb nftables=1.0.6-2+deb12u2 libnftables1=1.0.6-2+deb12u2 libnftnl11=1.2.4-2
 debian13 nftables=1.1.3-1

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# `nft -o` promises to merge rules and keep what they mean. `ct status dnat accept` and `ct status snat accept`, as in a firewall beside NAT,
-# become `ct status { dnat, snat } accept`: a rule matches a connection that has the bit among others, and a set only one that has
-# no other bit, which no translated connection is. So the merged rule matches nothing, and nft exits 0. The same happens to
-# `tcp flags`, and it is so in 1.0.6, 1.1.3 and 1.1.7.
+# `nft -o` promises to merge rules and keep what they mean. `ct status dnat accept` and `ct status snat accept`, as in a
+# firewall beside NAT, become `ct status { dnat, snat } accept`: a rule matches a connection that has the bit among others, and
+# a set only one that has no other bit, which no translated connection is. So the merged rule matches nothing, and nft exits 0.
+# The same happens to `tcp flags`, and it is so in 1.0.6, 1.1.3 and 1.1.7.
 #
 # 1.0.6 also merges marks with different masks, and keeps the first mask only: `0x100` then lies outside of it.
 . "$(dirname "$0")/lib.sh"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# unbound behind NAT64 (`module-config: "dns64 iterator"`) makes no IPv6 address for names that it answers itself: with `local-data`, and in an
-# `auth-zone` as it is by default, AAAA is answered with no address, and A with one. So hosts without IPv4 reach the
-# whole internet and not the server next door. With `for-downstream: no` the same zone gets them. unbound 1.17 of Debian 12
-# does the same.
+# unbound behind NAT64 (`module-config: "dns64 iterator"`) makes no IPv6 address for names that it answers itself: with
+# `local-data`, and in an `auth-zone` as it is by default, AAAA is answered with no address, and A with one. So hosts without
+# IPv4 reach the whole internet and not the server next door. With `for-downstream: no` the same zone gets them. unbound 1.17 of
+# Debian 12 does the same.
 . "$(dirname "$0")/lib.sh"
 debian13 unbound=1.26.2-0+deb13u1
 inside13 unbound -V | head -1

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# vnstatd takes an interface that was made anew (as a tunnel is at each reconnect) for one whose 32-bit counter has passed its end, and adds 4 GiB
-# less what it counted before. Only what is more than MaxBandwidth allows in that time is left out: at 1000 Mbit it drops these
-# 4 GiB with all that was really sent, at 10000 Mbit it keeps them.
+# vnstatd takes an interface that was made anew (as a tunnel is at each reconnect) for one whose 32-bit counter has passed its
+# end, and adds 4 GiB less what it counted before. Only what is more than MaxBandwidth allows in that time is left out: at 1000
+# Mbit it drops these 4 GiB with all that was really sent, at 10000 Mbit it keeps them.
 . "$(dirname "$0")/lib.sh"
 debian13 vnstat=2.13-1
 inside13 vnstat --version | sed -n 's/^\(vnStat [0-9.]*\).*/\1/p'

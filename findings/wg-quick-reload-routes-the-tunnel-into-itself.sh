@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# `systemctl reload wg-quick@wg0` is `wg syncconf wg0 <(wg-quick strip wg0)`, which is to leave peers undisturbed. For a tunnel that is the default
-# route, `wg-quick up` chose a mark and a table by itself; they are not in the file, so syncconf takes the mark away and exits 0:
-# what is sent to the peer goes into the tunnel. The port changes at each reload as well. `wg-quick down` looks for its rules by the
-# mark, and leaves them. With `FwMark` and `ListenPort` in the file none of this happens.
+# `systemctl reload wg-quick@wg0` is `wg syncconf wg0 <(wg-quick strip wg0)`, which is to leave peers undisturbed. For a tunnel
+# that is the default route, `wg-quick up` chose a mark and a table by itself; they are not in the file, so syncconf takes the
+# mark away and exits 0: what is sent to the peer goes into the tunnel. The port changes at each reload as well. `wg-quick down`
+# looks for its rules by the mark, and leaves them. With `FwMark` and `ListenPort` in the file none of this happens.
 . "$(dirname "$0")/lib.sh"
 deb wireguard-tools=1.0.20210914-1+b1 wireguard-go=0.0.20220316-1+b4
 inside wg --version
