@@ -365,7 +365,10 @@ def _backstop(topology: Topology, family: Family) -> Iterator[FibRule]:
     if way is None or way.own is None:
         return
     # The kernel looks for a route before it makes an ICMP error, and main need have no default for that.
-    last_resort = FibRule(family, at.local_last_resort, "lookup", topology.uplink(way.own).table, iif="lo")
+    uplink = topology.uplink(way.own)
+    told = topology.is_told_its_source(uplink, family)
+    table = own_table(topology.table, uplink.slot) if told else uplink.table
+    last_resort = FibRule(family, at.local_last_resort, "lookup", table, iif="lo")
     yield last_resort
     if way.before_main:
         yield FibRule(family, OWN_CONNECTED, "lookup", MAIN, iif="lo", suppress_prefix_length=0)

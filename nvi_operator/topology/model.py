@@ -9,7 +9,7 @@ from typing import Literal
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.settings import Guards
-from nvi_operator.language.model.values import FAMILIES, Address, Family, Network, within
+from nvi_operator.language.model.values import FAMILIES, Address, Family, Network, in_any, within
 from nvi_operator.topology.exceptions import networks_without
 from nvi_operator.topology.flow_cache import FlowCache
 from nvi_operator.topology.health import ProbedState
@@ -144,12 +144,27 @@ class Topology:
         """The uplinks with a table of the gateway's own packets."""
         named = {rule.uplink for rule in self.own_rules(family)}
         named |= {uplink.name for uplink in self.bound(family).values()}
+        way = self.default_way(family)
+        if way is not None and way.own is not None and self.is_told_its_source(self.uplink(way.own), family):
+            named.add(way.own)
         return tuple(uplink for uplink in self.uplinks if uplink.name in named)
 
+    def is_told_its_source(self, uplink: Uplink, family: Family) -> bool:
+        """Has the wire no address of the family, and another interface one that is routed here? The kernel would take
+        any for what the gateway itself sends, such as one of another uplink's interface.
+        """
+        return uplink.on_wire(family) is None and self.own_source(uplink, family) is not None
+
     def own_source(self, uplink: Uplink, family: Family) -> Address | None:
-        """The address of own packets by an uplink; None while it is on no interface: a route cannot have it."""
-        local = {address for _, address in self.local}
-        return next((a for a in uplink.addresses if a.version == family and a in local), None)
+        """The address of own packets by an uplink; None while it is on no interface: a route cannot have it.
+
+        A wire without addresses of its own: what flows are translated to, or the first that is routed here.
+        """
+        local = [address for _, address in self.local if address.version == family]
+        if uplink.on_wire(family) is not None:
+            return next((address for address in uplink.addresses if address in local), None)
+        chosen = (address for address in uplink.translate_to if address in local)
+        return next(iter((*chosen, *(a for a in local if in_any(a, uplink.routed)))), None)
 
     def uplink(self, name: str) -> Uplink:
         return next(uplink for uplink in self.uplinks if uplink.name == name)

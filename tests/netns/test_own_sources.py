@@ -80,7 +80,7 @@ def test_an_uplink_with_link_local_addresses_alone_says_what_the_gateway_itself_
     site.gateway.ip("addr add 2001:db8:a:1::1/128 dev lo nodad")
     told = gateway.nvictl("apply", gateway.spec(text)).stderr
     assert "dev lo" not in told
-    assert site.gateway.connect(site.far.address6, 443).seen == "2001:db8:a:1::1"
+    assert site.gateway.connect(site.far.address6, 443).seen == "2001:db8:a:1::20", "the rule is about it as well"
 
 
 def test_a_source_of_no_uplink_is_not_asked(site: Site, gateway: GatewayHost) -> None:

@@ -297,7 +297,8 @@ def _one_default(spec: GatewaySpec) -> Iterator[Problem]:
             yield (
                 ("spec", "uplinks", name, "default"),
                 message,
-                "only one can be the default: leave it out here or there",
+                f"only one can be the default: leave it out here or there, or write defaultUplink: {{first: "
+                f"[{first[min(shared)]}, {name}]}}: in each family the first that works",
             )
         else:
             first |= dict.fromkeys(families, name)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from tests.unit.language.specs import HEAD, TAKEN, UPLINK_A, Reported, Rows, each, load, problems_in, uplinks
 
 ROUTED_HERE = "add it to routed, if the provider routes it here"
-ONE_DEFAULT = "only one can be the default: leave it out here or there"
+ONE_DEFAULT = (
+    "only one can be the default: leave it out here or there, or write defaultUplink: {first: [%s]}: in each "
+    "family the first that works"
+)
 
 REFUSED: Rows = {
     "nothing": (
@@ -194,7 +197,7 @@ REFUSED: Rows = {
         uplinks(
             UPLINK_A.replace("}", ", default: true}"), "b: {interface: wan1}", "c: {interface: wan2, default: true}"
         ),
-        [("10:35", "spec.uplinks.c.default", "uplink 'a' is already the default", ONE_DEFAULT)],
+        [("10:35", "spec.uplinks.c.default", "uplink 'a' is already the default", ONE_DEFAULT % "a, c")],
     ),
     "two defaults of one family, and one of the other": (
         uplinks(
@@ -202,14 +205,14 @@ REFUSED: Rows = {
             "b: {interface: wan1, addresses: '2001:db8::2', default: true}",
             "c: {interface: wan2, addresses: '2001:db8::3', default: true}",
         ),
-        [("10:61", "spec.uplinks.c.default", "uplink 'b' is already the default", ONE_DEFAULT)],
+        [("10:61", "spec.uplinks.c.default", "uplink 'b' is already the default", ONE_DEFAULT % "b, c")],
     ),
     "a default that may come to have another family": (
         uplinks(
             UPLINK_A.replace("}", ", nextHop: auto, default: true}"),
             "b: {interface: wan1, addresses: '2001:db8::2', default: true}",
         ),
-        [("9:61", "spec.uplinks.b.default", "uplink 'a' is already the default", ONE_DEFAULT)],
+        [("9:61", "spec.uplinks.b.default", "uplink 'a' is already the default", ONE_DEFAULT % "a, b")],
     ),
 }
 
