@@ -29,7 +29,18 @@ from nvi_operator.topology.model import Topology
 
 LAW = "health probes"
 _QUIET = 0.3  # seconds without a packet, after which what has no answer gets none
-_ONCE = {"interval": 1.0, "timeout": 0.5, "down": 1, "up": 1, "hold_down": 0.0, "max_loss": None, "max_latency": None}
+_WAIT = (
+    60.0  # seconds in which an answer counts: what a busy machine takes to pass one on says nothing of the gateway
+)
+_ONCE = {
+    "interval": 2 * _WAIT,
+    "timeout": _WAIT,
+    "down": 1,
+    "up": 1,
+    "hold_down": 0.0,
+    "max_loss": None,
+    "max_latency": None,
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,7 @@ def ask(spec: GatewaySpec, topology: Topology, ends: Mapping[str, WireEnd], down
         prober.follow(wanted)
         prober.step()
         questions = _answer(prober, ends, down)
-        clock[0] = 0.5  # the time of every answer is over, and the next round not due
+        clock[0] = _WAIT  # the time of every answer is over, and the next round not due
         prober.step()
         told, health = prober.told(), prober.health
     works: dict[str | Server, Any] = dict(told["uplinks"])

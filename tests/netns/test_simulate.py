@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import pytest
 
 from nvi_operator.cli import main
 from nvi_operator.experiment.outcome import Tried
+from nvi_operator.experiment.services import response
+from nvi_operator.simulate import health
 from nvi_operator.simulate.health import ask
 from nvi_operator.simulate.simulation import SimulatedGateway, try_out
 from tests.lab.command import ROOT
@@ -160,6 +163,24 @@ def test_a_probe_that_gets_no_answer_fails(tmp_path: Path) -> None:
 
     problems = in_gateway(ROOT / "examples/failover", tmp_path, broken)
     assert problems == ["isp-a: tcp 192.0.2.200:443: expected at isp-a: nothing arrived"]
+
+
+def test_a_probe_may_take_long_on_a_busy_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is answered 1.2 s after it was sent: more than the second that a spec gives it."""
+    began = time.monotonic()
+
+    def late(question: bytes) -> bytes | None:
+        until(lambda: time.monotonic() > began + 1.2, "the time is over")
+        return response(question)
+
+    def busy(gateway: SimulatedGateway) -> list[str]:
+        nonlocal began
+        began = time.monotonic()
+        monkeypatch.setattr(health, "response", late)
+        asked = ask(gateway.spec, gateway.topology, {end.wire.ifname: end for end in gateway.ends}, ())
+        return [f"{r.probe.entry}: {r.probe.what}: {problem}" for r in asked.results for problem in r.problems]
+
+    assert in_gateway(ROOT / "examples/failover", tmp_path, busy) == []
 
 
 def test_assertions_are_held_against_the_packets_that_were_sent(tmp_path: Path) -> None:
