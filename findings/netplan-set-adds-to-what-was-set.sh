@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # `netplan set` puts a single value in the place of the old one, and adds a list to the old list: to set the address, the default route
-# or the table of a rule anew leaves the old one in force beside it, `netplan set` exits 0, and networkd is told both. So is the second
+# or the table of a rule again leaves the old one in force beside it, `netplan set` exits 0, and networkd is told both. So is the second
 # of two rules of one priority, which is never asked. Only to set `null` first takes the old list away.
 . "$(dirname "$0")/lib.sh"
 debian13 netplan.io=1.1.2-7
 mkdir -p "$root13/tmp/np/etc/netplan"
 set_to() { inside13 netplan set --root-dir /tmp/np "ethernets.wan0.$1" 2>/dev/null && echo "$1: exit code 0"; }
 
-same "set, and set anew" "mtu=1500: exit code 0
+same "set, and set again" "mtu=1500: exit code 0
 mtu=1400: exit code 0
 addresses=[203.0.113.2/24]: exit code 0
 addresses=[203.0.113.9/24]: exit code 0
@@ -37,4 +37,4 @@ same "what networkd is told" "[Match] Name=wan0
 [RoutingPolicyRule] From=192.168.1.0/24 Table=200 Priority=5" "$(generated)"
 set_to addresses=null >/dev/null
 set_to 'addresses=[203.0.113.9/24]' >/dev/null
-same "addresses, set to null and then anew" "[Network] LinkLocalAddressing=ipv6 Address=203.0.113.9/24" "$(generated | grep Network)"
+same "addresses, set to null and then again" "[Network] LinkLocalAddressing=ipv6 Address=203.0.113.9/24" "$(generated | grep Network)"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `IPMasquerade=ipv4` of systemd-networkd is a table of nft that networkd does not look after: `nft flush ruleset`, with which
 # nftables.service begins each reload, takes it away, and what inside hosts send leaves with their own addresses, for forwarding
-# stays on. When the link of one LAN goes down and up, networkd makes the table anew with that LAN alone: the others stay
+# stays on. When the link of one LAN goes down and up, networkd makes the table again with that LAN alone: the others stay
 # untranslated until networkd restarts. networkd 257 of Debian 13 loses the table the same way.
 . "$(dirname "$0")/lib.sh"
 deb systemd=252.39-1~deb12u2 libsystemd-shared=252.39-1~deb12u2 nftables=1.0.6-2+deb12u2 libnftables1=1.0.6-2+deb12u2 libnftnl11=1.2.4-2

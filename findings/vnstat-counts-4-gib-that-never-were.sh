@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# vnstatd takes an interface that was made anew (as a tunnel is at each reconnect) for one whose 32-bit counter has passed its
+# vnstatd takes an interface that was made again (as a tunnel is at each reconnect) for one whose 32-bit counter has passed its
 # end, and adds 4 GiB less what it counted before. Only what is more than MaxBandwidth allows in that time is left out: at 1000
 # Mbit it drops these 4 GiB with all that was really sent, at 10000 Mbit it keeps them.
 . "$(dirname "$0")/lib.sh"
@@ -35,4 +35,4 @@ inside ip link del wan0
 wire wan0 isp0
 send 5
 until_counted -gt 20
-same "after the interface was made anew, and 5 more" "4300" "$(counted)"
+same "after the interface was made again, and 5 more" "4300" "$(counted)"
