@@ -163,7 +163,7 @@ def _why_not(link: LinkFact, facts: Facts) -> str:
     if not link.addresses:
         return "it has no address"
     if any(link.ifname in rule.table.default for rule in facts.rules):
-        return f"another table than main has a default route by it: if it is an uplink, --uplink {link.ifname}"
+        return f"another table has a default route by it; an uplink? --uplink {link.ifname}"
     if link.mac is None:
         return (
             f"it is a tunnel: if it is an uplink, --uplink {link.ifname}; a site's at the other end may be one "
@@ -177,7 +177,7 @@ def _why_not_network(
 ) -> str:
     """`outside`: the uplinks. `others`: what is behind other interfaces."""
     if not any(within(network, private) for private in _INSIDE):
-        return "its addresses are public: they are routed and not translated"
+        return "public addresses are routed and not translated"
     if network.version not in families:
         return f"no uplink has IPv{network.version}"
     wires = [wire for link in outside for wire in _connected(link)]
@@ -185,7 +185,7 @@ def _why_not_network(
     # Of a wider network that an uplink's router leads to, such as 10.0.0.0/8, a part may be here.
     routed = (other for link in outside for other in _routed(link))
     if clash := clash or next((other for other in routed if within(other, network)), None):
-        return f"{clash} is on another interface: renumber one of them, or see examples/tenants"
+        return f"{clash} is on another interface: renumber one, or see examples/tenants"
     return ""
 
 

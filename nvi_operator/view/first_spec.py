@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 
 from nvi_operator.pattern import pattern
 from nvi_operator.topology.first_spec import FirstSpec, GuessedInside, GuessedUplink
@@ -11,6 +12,7 @@ from nvi_operator.topology.first_spec import FirstSpec, GuessedInside, GuessedUp
 _PLAIN = pattern(r"(?!(?:null|true|false|yes|no|on|off|inf|nan)$)[A-Za-z]{2,}[\w.-]*")
 
 
+_WIDTH = 80  # of comments, which a terminal would break within words
 _SHOWN = 4  # addresses in a comment, and networks on a line
 
 
@@ -25,21 +27,25 @@ def _some(addresses: Sequence[str]) -> str:
 
 def first_spec_lines(spec: FirstSpec) -> Iterator[str]:
     """The lines of gateway.yaml."""
-    yield "# From the interfaces, addresses and routes of this machine: see that it is what you mean. Then"
+    yield "# From this machine's interfaces, addresses and routes: see that it is what you"
+    yield "# mean. Then"
     yield "#   nvictl plan DIR     shows what an apply would do"
     yield "#   nvictl apply DIR    does it, and nvictl down takes it back"
-    yield "# The whole language: docs/spec.md, in a package below /usr/share/doc/nvi-operator"
+    yield "# The whole language: docs/spec.md, of the package below"
+    yield "# /usr/share/doc/nvi-operator"
     yield "apiVersion: nvi-operator/v1"
     yield "kind: Gateway"
     yield "metadata:"
     yield f"  name: {_quoted(spec.name)}"
     yield "spec:"
     yield from _interfaces(spec.inside)
-    yield "  # Ways out: interfaces with a default route. A packet takes the uplink that owns its translated source."
+    yield "  # Ways out: interfaces with a default route. A packet takes the uplink that"
+    yield "  # owns its translated source."
     yield "  uplinks:"
     for uplink in spec.uplinks:
         yield from _uplink(uplink, alone=len(spec.uplinks) == 1)
-    yield "  # The first rule that matches gives a new connection its source address, and so its uplink."
+    yield "  # The first rule that matches gives a new connection its source address, and"
+    yield "  # so its uplink."
     yield "  sourceNat:"
     yield "    - name: everyone"
     default, *others = sorted(spec.uplinks, key=lambda uplink: not uplink.default)
@@ -51,7 +57,15 @@ def first_spec_lines(spec: FirstSpec) -> Iterator[str]:
     yield from _forwards(spec)
     if spec.left_out:
         yield "  # Left out:"
-        yield from (f"  #   {line}" for line in spec.left_out)
+        for reason in spec.left_out:
+            yield from wrap(
+                reason,
+                _WIDTH,
+                initial_indent="  #   ",
+                subsequent_indent="  #     ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
 
 
 def _interfaces(inside: tuple[GuessedInside, ...]) -> Iterator[str]:
@@ -76,16 +90,17 @@ def _uplink(uplink: GuessedUplink, *, alone: bool) -> Iterator[str]:
     yield f"    {uplink.name}:"
     yield f"      interface: {_quoted(uplink.ifname)}"
     if uplink.routers:
-        yield f"      nextHop: auto # of the main table; now {_some(uplink.routers)}"
+        yield f"      nextHop: auto # now {_some(uplink.routers)}"
     elif uplink.lacks_router:
         router = "203.0.113.1" if uplink.family == 4 else "2001:db8::1"
-        yield f"      # nextHop: {router} # the router there, which no default route of the main table names"
-    now = f"; now {_some(uplink.addresses)}" if uplink.addresses else ""
-    yield f"      addresses: auto # those of the interface{now}"
+        yield "      # the router there, which no default route of the main table names:"
+        yield f"      # nextHop: {router}"
+    yield "      addresses: auto" + (f" # now {_some(uplink.addresses)}" if uplink.addresses else "")
     if uplink.default and not alone:
         yield "      default: true"
     target = "192.0.2.1" if uplink.family == 4 else '"2001:db8::53"'
-    yield f"      # health: [{target}] # pinged by nvictl run: notices an ISP that fails behind a link that stays up"
+    yield "      # pinged by nvictl run, to notice an ISP that fails while its link is up"
+    yield f"      # health: [{target}]"
 
 
 def _forwards(spec: FirstSpec) -> Iterator[str]:

@@ -12,7 +12,7 @@ from nvi_operator.history.revision import Revision
 from nvi_operator.view.segment import Piece, line
 from nvi_operator.view.table import TextTable
 
-_HEADING = ("rev", "time", "gateway", "by", "result", "", "steps", "took", "commit", "")
+_HEADING = ("rev", "time", "gateway", "by", "result", "steps", "took", "commit", "remark")
 _LONGEST = 60  # characters of an error in the table
 
 
@@ -21,7 +21,7 @@ def history_table(revisions: Sequence[Revision], width: int | None) -> Iterator[
     if not revisions:
         yield line("No revisions. An apply makes the first.")
         return
-    table = TextTable("revisions", _HEADING, frozenset({0, 6, 7}))
+    table = TextTable("revisions", _HEADING, frozenset({0, 5, 6}))
     for each in reversed(revisions):
         table.rows.append(
             (
@@ -29,11 +29,10 @@ def history_table(revisions: Sequence[Revision], width: int | None) -> Iterator[
                 f"{_moment(each):%Y-%m-%d %H:%M:%S}",
                 each.gateway or "-",
                 each.action,
-                each.result.value,
-                each.standing.value,
+                ", ".join(filter(None, (each.result.value, each.standing.value))),
                 str(each.steps),
                 f"{each.seconds * 1000:.0f} ms",
-                each.origin.commit[:10] if each.origin else "",
+                each.origin.commit[:7] if each.origin else "",
                 _remark(each)[:_LONGEST],
             )
         )

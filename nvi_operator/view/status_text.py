@@ -55,7 +55,8 @@ def headline(data: StatusData) -> Piece:
     if not data["up"]:
         text = "not applied: no nvi device in this network namespace"
     elif differences is None:
-        text, style = counted(data["objects"], "object") + " of the gateway", "bold"
+        objects = counted(data["objects"], "object")
+        text, style = f"{objects} of the gateway (`nvictl status DIR` compares them with the spec)", "bold"
     elif differences:
         text = f"{counted(differences, 'difference')} from the spec (see nvictl drift)"
     elif daemon and daemon["errors"]:

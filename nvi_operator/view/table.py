@@ -10,14 +10,16 @@ from nvi_operator.dataclass import dataclass
 from nvi_operator.view.segment import Piece, Segment, line, unstyled
 
 _GAP = "  "
-_STYLES = {0: "italic", 1: "bold"}  # title, heading
 
 Row = tuple[str, ...]
 
 
 @dataclass
 class TextTable:
-    """Rows under a title. rich's own tables are as wide as a terminal, also in a pipe, and fold words to fit."""
+    """Rows under a title, without the columns that no row fills.
+
+    rich's own tables are as wide as a terminal, also in a pipe, and fold words to fit.
+    """
 
     title: str
     heading: Row
@@ -26,11 +28,21 @@ class TextTable:
 
     def drawn(self, width: int | None) -> Iterator[Piece]:
         """The lines, not wider than `width` where the words allow it; None: as wide as need be."""
-        for number, text in enumerate(self._lines(width)):
-            yield line(text, _STYLES.get(number, ""))
+        yield from (line(text, "italic") for text in ([self.title] if width is None else _words(self.title, width)))
+        for number, text in enumerate(self._filled()._lines(width)):
+            yield line(text, "" if number else "bold")
+
+    def _filled(self) -> TextTable:
+        kept = [
+            number for number in range(len(self.heading)) if not self.rows or any(row[number] for row in self.rows)
+        ]
+        heading, *rows = (tuple(row[number] for number in kept) for row in (self.heading, *self.rows))
+        return TextTable(
+            self.title, heading, frozenset(at for at, number in enumerate(kept) if number in self.right), rows
+        )
 
     def _lines(self, width: int | None) -> Iterator[str]:
-        yield self.title
+        """The heading and the rows."""
         columns = list(zip(self.heading, *self.rows, strict=True))
         widths = [max(map(len, column)) for column in columns]
         if width is None or _total(widths) <= width:
@@ -61,6 +73,8 @@ class TextTable:
         for name, *cells in self.rows:
             yield name
             for heading, cell in zip(self.heading[1:], cells, strict=True):
+                if not cell:
+                    continue
                 for words in _words(f"{heading}: {cell}", width - len(_GAP)):
                     yield _GAP + words
 

@@ -37,7 +37,7 @@ def test_a_default_route_makes_an_uplink_and_private_addresses_an_inside_network
     text = valid(facts(WAN, LAN), tmp_path)
     assert "  name: gw\n" in text
     assert "    lan0:\n      networks: [192.168.1.0/24]\n" in text
-    assert "    isp:\n      interface: wan0\n      nextHop: auto # of the main table; now 203.0.113.1\n" in text
+    assert "    isp:\n      interface: wan0\n      nextHop: auto # now 203.0.113.1\n" in text
     assert "      as: isp\n" in text
     assert "#   lan0: fd00:1::/64: no uplink has IPv6" in text
 
@@ -96,6 +96,14 @@ def test_what_is_on_a_wire_counts_before_what_lies_behind_routers(tmp_path: Path
 @pytest.mark.parametrize("name", ["10", "007", "1e3", "0x1f", "null", "True", "yes", "1.2.3.4", "GW-1.example.org"])
 def test_any_hostname_names_a_gateway(name: str, tmp_path: Path) -> None:
     valid(facts(WAN, LAN, hostname=name), tmp_path)
+
+
+def test_the_spec_of_an_ordinary_machine_fits_80_columns(tmp_path: Path) -> None:
+    wan = replace(WAN, addresses=(*WAN.addresses, ip_interface("2001:db8:a::2/64")))
+    dmz = LinkFact("dmz0", 9, mac="02::", addresses=(ip_interface("198.51.100.65/26"),))
+    clash = LinkFact("lan1", 9, mac="02::", addresses=(ip_interface("192.168.1.1/25"),))
+    lines = valid(facts(wan, LAN, dmz, clash), tmp_path).splitlines()
+    assert [line for line in lines if len(line) > 80] == []
 
 
 def test_very_many_addresses_and_networks_are_readable(tmp_path: Path) -> None:

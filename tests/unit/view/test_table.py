@@ -50,6 +50,21 @@ def test_one_on_which_the_longest_words_have_no_room_shows_fields_below_each_oth
     ]
 
 
+def test_a_column_that_no_row_fills_is_left_out() -> None:
+    table = TextTable("revisions", ("number", "commit", "steps"), frozenset({2}), [("1", "", "87"), ("2", "", "1")])
+    assert lines_of(table.drawn(80)) == ["revisions", "number  steps", "1          87", "2           1"]
+
+
+def test_fields_below_each_other_leave_out_those_without_a_value() -> None:
+    table = TextTable("uplinks", HEADING, frozenset({1}), [("isp-a", "5", ""), *ROWS[1:]])
+    assert lines_of(table.drawn(40))[:3] == ["uplinks", "isp-a", "  packets: 5"]
+
+
+def test_a_title_that_is_wider_than_the_terminal_breaks_between_words() -> None:
+    table = TextTable("addresses that flows leave with", ("name",), rows=[("isp-a",)])
+    assert lines_of(table.drawn(20)) == ["addresses that flows", "leave with", "name", "isp-a"]
+
+
 def test_a_labelled_text_hangs_behind_its_label() -> None:
     label, text = line("note    "), "main has no IPv6 default route through wan0 now"
     assert lines_of(labelled(label, text, 30)) == [
