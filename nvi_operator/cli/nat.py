@@ -85,9 +85,13 @@ def _pools(context: Context) -> int:
 
 
 def what(parser: ArgumentParser) -> None:
-    parser.add_argument("what", choices=WHAT, help="what of it")
-    options.optional_spec(parser)
-    parser.add_argument("--top", metavar="N", type=options.count, default=20, help="so many (default: 20)")
+    parser.add_argument(
+        "what",
+        choices=WHAT,
+        help="new flows by rule, flows by forward, translated flows, or how full the ports of addresses are",
+    )
+    options.optional_spec("left out: what a running nvictl run follows")(parser)
+    parser.add_argument("--top", metavar="N", type=options.count, default=20, help="at most so many (default: 20)")
     parser.add_argument("--address", metavar="ADDRESS", type=_address, help="only flows with it, before or after NAT")
     parser.add_argument("--zone", metavar="NUMBER", type=options.count, help="only flows of this conntrack zone")
     parser.add_argument("--mark", metavar="VALUE[/MASK]", type=_mark, help="only flows with this conntrack mark")

@@ -7,9 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nvi_operator.cli.command import Option
+
 if TYPE_CHECKING:
     from nvi_operator.daemon.hooks import EventHook
 
+_DIR = "directory (or file) with the gateway's YAML"
+_OUTPUT = 'the form (default: text); with json an error is printed on stdout as well, as {"error": ...}'
 _LONGEST = 86400  # seconds
 
 
@@ -135,13 +139,13 @@ def any_host(text: str) -> str:
 
 
 def spec(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("spec", metavar="DIR", type=path, help="directory (or file) with the gateway's YAML")
+    parser.add_argument("spec", metavar="DIR", type=path, help=_DIR)
     gateway(parser)
 
 
 def spec_of_hosts(parser: argparse.ArgumentParser) -> None:
     """The same, for one host or for all of them."""
-    parser.add_argument("spec", metavar="DIR", type=path, help="directory (or file) with the gateway's YAML")
+    parser.add_argument("spec", metavar="DIR", type=path, help=_DIR)
     gateway(parser, host=False)
     parser.add_argument(
         "--host",
@@ -151,11 +155,14 @@ def spec_of_hosts(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def optional_spec(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "spec", metavar="DIR", type=path, nargs="?", help="directory (or file) with the gateway's YAML"
-    )
-    gateway(parser)
+def optional_spec(without: str) -> Option:
+    """`without` says what the command does without a spec."""
+
+    def add(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("spec", metavar="DIR", type=path, nargs="?", help=f"{_DIR}; {without}")
+        gateway(parser)
+
+    return add
 
 
 def gateway(parser: argparse.ArgumentParser, *, host: bool = True) -> None:
@@ -170,7 +177,7 @@ def output(parser: argparse.ArgumentParser) -> None:
         "--output",
         choices=("text", "json"),
         default="text",
-        help='default: text; with json an error is also printed as {"error": ...} on stdout',
+        help=_OUTPUT,
     )
 
 
@@ -181,7 +188,7 @@ def drawn_output(parser: argparse.ArgumentParser) -> None:
         "--output",
         choices=("text", "json", "mermaid", "svg"),
         default="text",
-        help='default: text; with json an error is also printed as {"error": ...} on stdout',
+        help=_OUTPUT,
     )
     for form in ("json", "mermaid", "svg"):
         parser.add_argument(

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from nvi_operator import __version__
 from nvi_operator.cli import commands, options
-from nvi_operator.cli.command import Command
+from nvi_operator.cli.command import Command, Exits
 
 
 class _Parser(argparse.ArgumentParser):
@@ -21,6 +21,16 @@ class _Parser(argparse.ArgumentParser):
     def _parse_optional(self, arg_string: str) -> Any:
         """The arrow of a packet (`nvictl explain`) is no option."""
         return None if arg_string == "->" else super()._parse_optional(arg_string)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """argparse would list all commands."""
+        if action.nargs != argparse.PARSER or not action.choices or value in action.choices:
+            return super()._check_value(action, value)
+        from nvi_operator.language.wording import nearest, shown
+
+        close = nearest(value, action.choices)
+        hint = f"did you mean {close!r}?" if close else f"`{self.prog} --help` lists them"
+        raise argparse.ArgumentError(None, f"there is no {action.dest} {shown(value)}: {hint}")
 
     def error(self, message: str) -> NoReturn:
         self.refuse(message, self.prog.partition(" ")[2])
@@ -87,16 +97,26 @@ def _width() -> int:
 
 def _add(parser: argparse.ArgumentParser, word: str, found: Iterable[Command], formatter: Any) -> None:
     # With `prog`, because argparse would format the usage of the parser to find it out.
-    subparsers = parser.add_subparsers(dest=word, required=True, metavar=word.upper(), prog=parser.prog)
+    subparsers = parser.add_subparsers(
+        title=f"{word}s", dest=word, required=True, metavar=word.upper(), prog=parser.prog
+    )
     for command in found:
         text = command.help
         made = subparsers.add_parser(
-            command.name, help=text, description=text[0].upper() + text[1:] + ".", formatter_class=formatter
+            command.name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog=None if command.actions else _exit_codes_of(command.exits),
+            formatter_class=formatter,
         )
         for option in command.options:
             option(made)
         if command.actions:
             _add(made, "action", command.actions, formatter)
+
+
+def _exit_codes_of(exits: Exits) -> str:
+    return f"exit codes{exits.option and f' with {exits.option}'}: {exits.meaning}"
 
 
 def _exit_codes(found: Iterable[Command]) -> str:

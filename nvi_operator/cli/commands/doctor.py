@@ -22,7 +22,7 @@ def run(context: Context) -> int:
 COMMAND = Command(
     "doctor",
     "show what this machine can do, and what on it would break the gateway",
-    (options.optional_spec, options.netns, options.output),
+    (options.optional_spec("left out: only what holds for any gateway"), options.netns, options.output),
     run,
     Exits("0 no problem, 1 a problem, or an error"),
 )

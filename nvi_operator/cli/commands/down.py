@@ -73,7 +73,15 @@ def _settle(decisions: DecisionsFile) -> None:
 
 COMMAND = Command(
     "down",
-    "remove everything that nvictl made and restore what it changed; DIR only if spec.numbers was changed",
-    (options.optional_spec, options.netns, options.output, options.changes, options.quiet, options.yes, options.wait),
+    "remove everything that nvictl made, and restore the settings that it changed",
+    (
+        options.optional_spec("only if spec.numbers was changed"),
+        options.netns,
+        options.output,
+        options.changes,
+        options.quiet,
+        options.yes,
+        options.wait,
+    ),
     run,
 )

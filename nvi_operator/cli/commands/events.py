@@ -45,7 +45,7 @@ def _kind(parser: ArgumentParser) -> None:
 
 COMMAND = Command(
     "events",
-    "show what happened to the gateway of a running nvictl run; with -o json a line for each",
+    "show what happened, from a running nvictl run; with -o json a line for each event",
     (_follow, options.last, _kind, options.netns, options.output),
     run,
 )

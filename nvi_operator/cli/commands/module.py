@@ -106,7 +106,7 @@ def _no_dkms(parser: ArgumentParser) -> None:
 
 COMMAND = Command(
     "module",
-    "the kernel module of dataplane kmod: show, build, install",
+    "show, build or install the kernel module, which dataplane kmod uses",
     actions=(
         Command(
             "status",

@@ -47,7 +47,7 @@ def _mebibytes(text: str) -> int:
 
 COMMAND = Command(
     "nat-log",
-    "write a line for the beginning and the end of each translated flow, until it is stopped; docs/how-to/nat-log.md",
+    "write a line for the beginning and the end of each translated flow, until it is stopped",
     (_file, _format, _buffer, options.netns),
     run,
 )

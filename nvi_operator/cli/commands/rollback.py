@@ -57,7 +57,7 @@ def _revision(parser: ArgumentParser) -> None:
 
 COMMAND = Command(
     "rollback",
-    "apply the spec of an earlier revision, which is one more revision",
+    "apply the spec of an earlier revision again",
     (_revision, *APPLY),
     run,
 )

@@ -109,7 +109,7 @@ COMMAND = Command(
     "run",
     "keep the gateway as the spec says: watch files and kernel, repair drift",
     (
-        options.optional_spec,
+        options.optional_spec("left out: the Operator document, or /etc/nvi-operator"),
         options.netns,
         config,
         _rescan,

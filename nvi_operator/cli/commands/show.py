@@ -97,9 +97,8 @@ COMMAND = Command(
         ),
         Command(
             "state",
-            "print what a plan is made of, for `nvictl plan --against` on another machine; DIR only if the spec has "
-            "numbers or a flow cache",
-            (options.optional_spec, options.netns),
+            "print what a plan is made of, for `nvictl plan --against` on another machine",
+            (options.optional_spec("only for a spec with numbers or a flow cache"), options.netns),
             _state,
         ),
         Command(

@@ -129,9 +129,8 @@ def _watch(parser: ArgumentParser) -> None:
 
 COMMAND = Command(
     "status",
-    "show uplinks, rules, last events, the device and its counters, and whether the kernel matches the spec; "
-    "asks a running nvictl run",
-    (options.optional_spec, options.netns, options.output, _watch),
+    "show whether the gateway works and is as the spec says: uplinks, rules, counters, last events",
+    (options.optional_spec("left out: what a running nvictl run follows"), options.netns, options.output, _watch),
     run,
     Exits("0 in sync and working, 1 degraded or not applied, 2 error", error=2),
 )

@@ -121,8 +121,8 @@ def _redact(parser: ArgumentParser) -> None:
 
 COMMAND = Command(
     "support",
-    "write one file for a bug report: versions, doctor, spec, plan, status, kernel objects, the journal's last lines",
-    (options.optional_spec, options.netns, _output, _redact),
+    "write one file for a bug report: versions, doctor, spec, plan, status, kernel objects, journal",
+    (options.optional_spec("left out: the file has no spec and no plan"), options.netns, _output, _redact),
     run,
     DONE,
 )

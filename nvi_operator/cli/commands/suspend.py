@@ -49,7 +49,7 @@ def _for(parser: ArgumentParser) -> None:
 
 COMMAND = Command(
     "suspend",
-    "change nothing until `nvictl resume`: apply and rollback are refused, nvictl run looks and reports",
+    "change nothing until `nvictl resume`: apply, rollback and down are refused, nvictl run looks and reports",
     (_reason, _for, options.netns, options.wait),
     run,
 )

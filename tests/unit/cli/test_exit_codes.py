@@ -116,6 +116,17 @@ def test_the_table_of_exit_codes_in_the_help_names_every_command() -> None:
     assert max(map(len, table.splitlines())) < 80
 
 
+def test_the_help_of_a_command_ends_with_its_exit_codes() -> None:
+    assert nvictl("status", "--help").stdout.endswith(
+        "exit codes: 0 in sync and working, 1 degraded or not applied, 2 error\n"
+    )
+
+
+def test_a_misspelt_command_is_told_with_the_one_that_is_meant() -> None:
+    assert nvictl("aply").stderr.endswith("nvictl: error: there is no command 'aply': did you mean 'apply'?\n")
+    assert nvictl("show", "xyz").stderr.endswith("there is no action 'xyz': `nvictl show --help` lists them\n")
+
+
 @pytest.mark.parametrize(
     ("verb", "code"),
     [
