@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import socket
 import struct
@@ -113,7 +114,8 @@ def living() -> frozenset[int]:
 
 def _mounts(process: Path) -> Iterator[tuple[str, str]]:
     """The names of what is mounted there, and the paths that lead to it (proc(5), mountinfo). Raises OSError."""
-    for line in (process / "mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+    # Of the characters that Python takes for the end of a line, the kernel escapes only the newline.
+    for line in os.fsdecode((process / "mountinfo").read_bytes()).split("\n")[:-1]:
         _, _, _, name, place, *_ = line.split(" ")
         yield name, f"{process}/root{_ESCAPED.sub(lambda found: chr(int(found[1], 8)), place)}"
 
@@ -122,10 +124,25 @@ def _find(cookies: dict[str, int | None], name: str, path: str) -> None:
     """Note the cookie of the namespace with this name, if it is one, by this path; None while none leads to it."""
     if not name.startswith("net:[") or cookies.setdefault(name, None) is not None:
         return
-    with suppress(OSError, NviError), open(path, "rb") as file:
-        if name == f"net:[{os.fstat(file.fileno()).st_ino}]":
-            with within(file.fileno()):
-                cookies[name] = cookie()
+    with suppress(OSError, NviError), _opened(path, name) as fd, within(fd):
+        cookies[name] = cookie()
+
+
+@contextmanager
+def _opened(path: str, name: str) -> Iterator[int]:
+    """A descriptor of the namespace with this name. Raises OSError where the path leads to something else.
+
+    Any user may have mounted a FIFO or a device over a namespace: nothing else is opened, not even for a moment.
+    """
+    there = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        found = os.fstat(there)
+        if found.st_dev != os.stat("/proc/self/ns/net").st_dev or name != f"net:[{found.st_ino}]":
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        with open(f"/proc/self/fd/{there}", "rb") as file:
+            yield file.fileno()
+    finally:
+        os.close(there)
 
 
 def _link(path: str) -> str:
