@@ -17,11 +17,12 @@ from typing import Literal, Protocol
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.language.model.values import Network
+from nvi_operator.language.model.values import Family, Network
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.facts import Facts, ForeignRule, RouteTableFact
 from nvi_operator.topology.numbers import (
     KERNEL_TABLES,
+    LOCAL,
     MAIN_PRIORITY,
     MAX_HONOURED_BEFORE_MAIN,
     MAX_HONOURED_BEHIND_MAIN,
@@ -100,6 +101,8 @@ def taken_before(
     """
     if rule.priority >= first or rule.action not in _DECIDES or (rule.goto is not None and rule.goto <= first):
         return None
+    if rule.action == "lookup" and rule.table == LOCAL:
+        return None  # the kernel's own first rule, which some move behind rules of theirs
     comes = "comes before the gateway's rules"
     if rule.selects:
         taken = _may_match(rule, inside, uplinks)
@@ -125,10 +128,20 @@ def _may_match(rule: AnyRule, inside: Mapping[str, Iterable[Network]], uplinks: 
     return any(source.overlaps(network) for networks in inside.values() for network in networks)
 
 
+def has_inside(spec: GatewaySpec, family: Family) -> bool:
+    """Has it inside networks of the family, or may an ISP delegate one?"""
+    return any(
+        (family == 6 and interface.delegated) or any(network.version == family for network in interface.networks)
+        for interface in spec.interfaces.values()
+    )
+
+
 def judge_rules_before(spec: GatewaySpec, facts: Facts) -> Iterator[tuple[FibRule, TakenBefore]]:
     """The foreign rules that take packets past the gateway, in the kernel's order."""
     inside = {ifname: interface.networks for ifname, interface in spec.interfaces.items()}
     for fact in facts.rules:
+        if not has_inside(spec, fact.rule.family):
+            continue
         table = None if fact.rule.table in KERNEL_TABLES else fact.table
         if taken := taken_before(fact.rule, table, spec.numbers.rule_priority, inside, spec.wires):
             yield fact.rule, taken

@@ -9,7 +9,7 @@ from nvi_operator.doctor.footprint import Footprint, footprint
 from nvi_operator.doctor.survey import RuleFact, Survey
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.topology.facts import Facts, RouteTableFact
-from nvi_operator.topology.foreign_rules import judge_rules, taken_before
+from nvi_operator.topology.foreign_rules import has_inside, judge_rules, taken_before
 from nvi_operator.topology.numbers import KERNEL_TABLES, LOCAL, MAIN_PRIORITY, OWN_CONNECTED, OWN_DEFAULT, PRIORITIES
 
 
@@ -56,6 +56,8 @@ def rule_before(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Foreign rules before the gateway's that route its packets, such as a VPN's `from all lookup X`."""
     need = footprint(spec)
     for rule in _foreign(survey, need):
+        if spec is not None and not has_inside(spec, rule.family):
+            continue
         taken = taken_before(rule, _table(rule, survey), need.priority, need.networks, need.uplinks)
         if taken and not rule.l3mdev:
             level: Level = "problem" if taken.everything else "warning"

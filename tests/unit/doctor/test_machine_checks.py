@@ -143,6 +143,7 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
         pytest.param("rule-priority", {"rules": [RuleFact(4, 1010, protocol=78)]}, {}, [], id="own rule"),
         pytest.param("rule-before", {"rules": [VPN]}, {}, ["problem"], id="VPN"),
         pytest.param("rule-before", {"rules": [RuleFact(4, 9, table=254)]}, {}, ["problem"], id="main first"),
+        pytest.param("rule-before", {"rules": [RuleFact(6, 9, table=9)]}, {}, [], id="no inside network of IPv6"),
         pytest.param("rule-before", strongswan(RouteTableFact()), {}, [], id="strongSwan without a tunnel"),
         pytest.param("rule-before", strongswan(RouteTableFact(specific=True)), {}, ["warning"], id="strongSwan"),
         pytest.param("rule-before", strongswan(RouteTableFact(default=("wan0",))), {}, ["problem"], id="full tunnel"),

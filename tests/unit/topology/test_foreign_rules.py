@@ -9,6 +9,7 @@ from nvi_operator.language.load.loader import load_texts
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts, ForeignRule, RouteTableFact
+from nvi_operator.topology.faults import faults
 from nvi_operator.topology.foreign_rules import judge_rules
 from nvi_operator.topology.resolve import resolve
 
@@ -173,3 +174,20 @@ def test_networks_that_a_rule_takes_before_the_gateway_are_noted_unless_ipsec_is
     topology = resolve("edge", spec, facts)
     assert sum("pref 220" in note for note in topology.notes) == notes
     assert topology.bypassed_by == ()
+
+
+@pytest.mark.parametrize(
+    ("taken", "bypassed"),
+    [
+        (FibRule(4, 500, "lookup", 51820), ["ip rule: pref 500 lookup 51820: comes before the gateway's rules"]),
+        (FibRule(4, 500, "lookup", 254), ["ip rule: pref 500 lookup main: comes before the gateway's rules"]),
+        (FibRule(4, 100, "lookup", 255), []),
+        (FibRule(6, 500, "lookup", 51820), []),
+    ],
+    ids=["a full tunnel", "main", "local, moved behind another rule", "a family that no inside network has"],
+)
+def test_a_rule_before_the_gateway_that_takes_every_packet_is_a_fault(taken: FibRule, bypassed: list[str]) -> None:
+    spec = load_texts({"edge.yaml": SPEC}).spec
+    facts = assume_missing(spec, Facts("edge", rules=(ForeignRule(taken, TUNNEL),)))
+    found = faults(spec, resolve("edge", spec, facts))
+    assert [text.partition(" and matches every packet")[0] for text in found if "pref" in text] == bypassed
