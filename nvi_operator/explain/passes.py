@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from nvi_operator.explain import conntrack
 from nvi_operator.explain.chains import Chains, indexes_of, table_of
@@ -246,7 +247,7 @@ class Passes:
         if hook in ("prerouting", "output"):
             stages.append((CONNTRACK, -1, lambda found: list(self._tracked(found, hook))))
         if hook in _NAT:
-            nat: _HookStage = lambda found: self._nat(found, hook, ends)  # noqa: E731
+            nat = partial(self._nat, hook=hook, ends=ends)
             stages.append((_NAT[hook], -1, _rerouting(nat) if hook == "output" else nat))
         current = passings
         for _, _, stage in sorted(stages, key=lambda item: item[:2]):

@@ -29,9 +29,8 @@ from nvi_operator.topology.model import Topology
 
 LAW = "health probes"
 _QUIET = 0.3  # seconds without a packet, after which what has no answer gets none
-_WAIT = (
-    60.0  # seconds in which an answer counts: what a busy machine takes to pass one on says nothing of the gateway
-)
+# Seconds in which an answer counts: what a busy machine takes to pass one on says nothing of the gateway.
+_WAIT = 60.0
 _ONCE = {
     "interval": 2 * _WAIT,
     "timeout": _WAIT,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from ipaddress import ip_network
+from itertools import chain
 from typing import Literal
 
 from nvi_operator.dataclass import dataclass
@@ -164,7 +165,7 @@ class Topology:
         if uplink.on_wire(family) is not None:
             return next((address for address in uplink.addresses if address in local), None)
         chosen = (address for address in uplink.translate_to if address in local)
-        return next(iter((*chosen, *(a for a in local if in_any(a, uplink.routed)))), None)
+        return next(chain(chosen, (address for address in local if in_any(address, uplink.routed))), None)
 
     def uplink(self, name: str) -> Uplink:
         return next(uplink for uplink in self.uplinks if uplink.name == name)

@@ -52,26 +52,26 @@ class GuardDriver(Driver):
 
     def observe(self, desired: HostState) -> Iterator[Guard]:
         """Every owned guard, on whatever interface."""
+        by_tcx = self._by_tcx(desired)
         for ifindex, places in groupby(self._places(), lambda place: place.ifindex):
             ifname = ifname_of(ifindex)
             if ifname is not None:
-                yield self._guard(ifname, list(places), desired)
+                yield self._guard(ifname, list(places), ifname in by_tcx)
 
     def watch(self, found: HostState) -> TcxWatch | None:
-        return TcxWatch.of({each.ifname for each in self._guards(found) if each.tcx}, (self._program.hook,))
+        return TcxWatch.of(self._by_tcx(found), (self._program.hook,))
 
-    def _guard(self, ifname: str, places: Sequence[Attached], desired: HostState) -> Guard:
+    def _guard(self, ifname: str, places: Sequence[Attached], desired_by_tcx: bool) -> Guard:
         if len(places) > 1:  # one was to take the place of the other
             return self.type(ifname, None, frozenset())
         (place,) = places
-        if tcx.available():
-            by_tcx = place.mechanism == "tcx"
-        else:  # a filter is all that can be had
-            by_tcx = any(each.tcx for each in self._guards(desired) if each.ifname == ifname)
+        # Without tcx a filter is all that can be had.
+        by_tcx = place.mechanism == "tcx" if tcx.available() else desired_by_tcx
         return self.type(ifname, *self._contents(place.program), by_tcx)
 
-    def _guards(self, state: HostState) -> Iterator[Guard]:
-        return (each for each in state.of_kind(self.kind) if isinstance(each, Guard))
+    def _by_tcx(self, state: HostState) -> set[str]:
+        """The interfaces whose guard is to be at tcx."""
+        return {each.ifname for each in state.of_kind(self.kind) if isinstance(each, Guard) and each.tcx}
 
     def counters(self, live: HostState) -> dict[str, dict[str, int]]:
         """Packets by reason, over all interfaces and CPUs; empty where there is no guard."""
