@@ -108,7 +108,8 @@ def taken_before(
         taken = _may_match(rule, inside, uplinks)
         return TakenBefore(f"{comes} and matches packets that the spec translates") if taken else None
     suppressed = rule.suppress_prefix_length is not None and rule.suppress_prefix_length >= 0
-    if rule.action == "lookup" and (suppressed or (table and not (table.default or table.refuses))):
+    decides_all = table is None or table.default or table.refuses or table.delivers
+    if rule.action == "lookup" and (suppressed or not decides_all):
         networks = f"{comes}: what inside hosts send to the networks in that table is not translated"
         return TakenBefore(networks, "networks") if table is None or table.specific else None
     return TakenBefore(f"{comes} and matches every packet: nothing is translated", "everything")

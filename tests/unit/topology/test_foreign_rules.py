@@ -177,17 +177,20 @@ def test_networks_that_a_rule_takes_before_the_gateway_are_noted_unless_ipsec_is
 
 
 @pytest.mark.parametrize(
-    ("taken", "bypassed"),
+    ("taken", "table", "bypassed"),
     [
-        (FibRule(4, 500, "lookup", 51820), ["ip rule: pref 500 lookup 51820: comes before the gateway's rules"]),
-        (FibRule(4, 500, "lookup", 254), ["ip rule: pref 500 lookup main: comes before the gateway's rules"]),
-        (FibRule(4, 100, "lookup", 255), []),
-        (FibRule(6, 500, "lookup", 51820), []),
+        (FibRule(4, 500, "lookup", 9), TUNNEL, ["ip rule: pref 500 lookup 9"]),
+        (FibRule(4, 500, "lookup", 9), RouteTableFact(delivers=True), ["ip rule: pref 500 lookup 9"]),
+        (FibRule(4, 500, "lookup", 254), RouteTableFact(), ["ip rule: pref 500 lookup main"]),
+        (FibRule(4, 100, "lookup", 255), RouteTableFact(), []),
+        (FibRule(6, 500, "lookup", 9), TUNNEL, []),
     ],
-    ids=["a full tunnel", "main", "local, moved behind another rule", "a family that no inside network has"],
+    ids=["a full tunnel", "to the host itself", "main", "local, moved", "a family that no inside network has"],
 )
-def test_a_rule_before_the_gateway_that_takes_every_packet_is_a_fault(taken: FibRule, bypassed: list[str]) -> None:
+def test_a_rule_before_the_gateway_that_takes_every_packet_is_a_fault(
+    taken: FibRule, table: RouteTableFact, bypassed: list[str]
+) -> None:
     spec = load_texts({"edge.yaml": SPEC}).spec
-    facts = assume_missing(spec, Facts("edge", rules=(ForeignRule(taken, TUNNEL),)))
+    facts = assume_missing(spec, Facts("edge", rules=(ForeignRule(taken, table),)))
     found = faults(spec, resolve("edge", spec, facts))
-    assert [text.partition(" and matches every packet")[0] for text in found if "pref" in text] == bypassed
+    assert [text.partition(": comes before")[0] for text in found if "matches every packet" in text] == bypassed
