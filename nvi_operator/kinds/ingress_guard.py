@@ -17,9 +17,9 @@ from nvi_operator.topology.model import Topology
 class IngressGuard:
     """`entries` are addresses of the gateway.
 
-    `stage_mask` is None when the live program is not one that this version would have loaded. `tcx`: as of an egress
-    guard. Packets that the module caches pass this guard; those that the programs of eBPF cache leave before it, and
-    the others meet no filter twice.
+    `stage_mask` is None when the live program is not one that this version would have loaded. `tcx`: as for an egress
+    guard. Packets that the module caches pass this guard. The eBPF cache forwards its own before it, and all others
+    pass it twice: at tcx they are spared the filters of clsact.
     """
 
     ifname: str

@@ -1,4 +1,4 @@
-"""JSON with a checksum of itself, as files have it that leave the machine: a damaged or edited one is told. Pure."""
+"""JSON with a checksum of itself, for files that leave the machine: damaged or edited ones are refused. Pure."""
 
 from __future__ import annotations
 
