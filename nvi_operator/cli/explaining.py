@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from nvi_operator.cli import revisions
 from nvi_operator.cli.context import Context
 from nvi_operator.dataclass import dataclass
-from nvi_operator.errors import NviError
+from nvi_operator.errors import NviError, SpecError
 from nvi_operator.explain.flow import ConntrackEntry, entry_of, tuple_of
 from nvi_operator.explain.icmp_errors import error
 from nvi_operator.explain.machine import Machine
@@ -100,7 +100,15 @@ def named_spec(context: Context) -> tuple[LoadedSpec, str]:
     arguments = context.arguments
     if not (arguments.live or arguments.rev):
         spec = str(arguments.spec)
-        return context.load(), "the spec here" if spec == "." else spec
+        if spec != ".":
+            return context.load(), spec
+        try:
+            return context.load(), "the spec here"
+        except SpecError as error:
+            error.hint = (
+                "the spec was read from the current directory; `--on DIR` names another, and `--live` needs none"
+            )
+            raise
     from nvi_operator.rollout.content import loaded_from
 
     with context.history() as history:

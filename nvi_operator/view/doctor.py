@@ -32,13 +32,11 @@ def summary(findings: Iterable[Finding]) -> str:
     problems, warnings = counts["problem"], counts["warning"]
     if not problems and not warnings:
         return "No problems found."
-    return (
-        ", ".join(
-            counted(number, word) if number else f"no {word}s"
-            for number, word in ((problems, "problem"), (warnings, "warning"))
-        )
-        + "."
+    text = ", ".join(
+        counted(number, word) if number else f"no {word}s"
+        for number, word in ((problems, "problem"), (warnings, "warning"))
     )
+    return f"{text.capitalize()}."
 
 
 def to_json(findings: Iterable[Finding]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from nvi_operator.events.moment import iso
 from nvi_operator.history.revision import Revision
 from nvi_operator.view.segment import Piece, line
-from nvi_operator.view.table import TextTable
+from nvi_operator.view.table import TextTable, labelled
 
 _HEADING = ("rev", "time", "gateway", "by", "result", "steps", "took", "commit", "remark")
 _LONGEST = 60  # characters of an error in the table
@@ -45,7 +45,7 @@ def _remark(revision: Revision) -> str:
     return revision.error.partition("\n")[0] or ("" if revision.files else "no gateway")
 
 
-def revision_text(revision: Revision) -> Iterator[Piece]:
+def revision_text(revision: Revision, width: int | None) -> Iterator[Piece]:
     asked, origin = revision.asked, revision.origin
     session = "" if asked.session is None else f", session {asked.session}"
     rows = [
@@ -66,10 +66,12 @@ def revision_text(revision: Revision) -> Iterator[Piece]:
     yield line(f"revision {revision.number}", "bold")
     for name, value in rows:
         if value:
-            yield line(f"{name + ':':<14}{value}")
+            yield from labelled(line(f"{name + ':':<14}"), value, width)
     yield line("")
-    for text in filter(None, (revision.plan, revision.error)):
-        yield line(text)
+    for text in f"{revision.plan}\n{revision.error}".splitlines():
+        sign = text[:2] if text[1:2] == " " else ""  # of a change; what is left of it hangs behind the sign
+        if text:
+            yield from labelled(line(sign), text.removeprefix(sign), width)
 
 
 def revision_json(revision: Revision, files: Mapping[str, bytes] | None = None) -> dict[str, Any]:

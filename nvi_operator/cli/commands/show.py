@@ -33,7 +33,7 @@ def _revision(context: Context) -> int:
         files = history.content(revision.number).files if arguments.export or arguments.output == "json" else {}
     if arguments.export:
         _export(arguments.export, files)
-    show(arguments, lambda: revision_json(revision, files), lambda _: revision_text(revision))
+    show(arguments, lambda: revision_json(revision, files), lambda width: revision_text(revision, width))
     return 0
 
 

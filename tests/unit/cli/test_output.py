@@ -129,3 +129,15 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
     command = f"{sys.executable} -m nvi_operator schema | head -c 1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
     assert done.stderr == ""
+
+
+def test_explain_beside_no_spec_says_where_it_looked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.yaml").write_text("a: 1\n")
+    monkeypatch.chdir(tmp_path)
+    packet = ["explain", "-i", "lan0", "tcp", "192.168.1.10", "to", "192.0.2.80:443"]
+    assert main(packet) == 1
+    assert "hint: the spec was read from the current directory; `--on DIR` names another" in capsys.readouterr().err
+    assert main([*packet, "--on", str(tmp_path)]) == 1
+    assert "current directory" not in capsys.readouterr().err

@@ -46,6 +46,7 @@ def test_the_exit_code_is_about_problems_only() -> None:
     assert exit_code(FINDINGS) == 1
     assert exit_code(FINDINGS[:2]) == 0
     assert summary(FINDINGS[:1]) == "No problems found."
+    assert summary(FINDINGS[:2]) == "No problems, 1 warning."
 
 
 def test_programs_get_the_findings_as_json() -> None:
