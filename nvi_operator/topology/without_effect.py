@@ -8,6 +8,7 @@ from ipaddress import ip_network
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.source_nat import SourceNat
 from nvi_operator.language.model.values import SELF, Address, Network
+from nvi_operator.language.wording import counted
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.interfaces import Uplink
 
@@ -44,8 +45,8 @@ def _unanswered(spec: GatewaySpec, facts: Facts) -> Iterator[str]:
 def forwards_without_way(
     spec: GatewaySpec, uplinks: Sequence[Uplink], elsewhere: Iterable[tuple[str, Address]]
 ) -> Iterator[str]:
-    """Forwards to servers beyond an uplink, which carries sources of its own only: other uplinks' clients need a
-    translation, or a route of the spec. `elsewhere`: servers that are behind no inside interface.
+    """Forwards to servers beyond an uplink, which carries sources of its own only: clients need a translation, or a
+    route of the spec. `elsewhere`: servers that are behind no inside interface.
     """
     wires = tuple(dict.fromkeys(uplink.interface.ifname for uplink in uplinks))
     by_name = {uplink.name: uplink for uplink in uplinks}
@@ -58,13 +59,13 @@ def forwards_without_way(
             left.setdefault((name, beyond), []).append(str(server))
     for (name, beyond), servers in list(left.items())[:_MOST_NAMED]:
         wire = by_name[beyond].interface.ifname if beyond else None
-        others = ", ".join(ifname for ifname in wires if ifname != wire)
+        others = ", ".join([ifname for ifname in wires if ifname != wire] or wires)
         listed = ", ".join(servers)
         rule = f"sourceNat: {{name: {name}, in: [{others}], to: [{listed}], as: {beyond or 'UPLINK'}}}"
         if beyond:
             yield (
-                f"forward {name}: {listed} is behind uplink {beyond}, which carries no client of another uplink "
-                f"untranslated: first under {rule}"
+                f"forward {name}: {listed} is behind uplink {beyond}, which carries no client untranslated: "
+                f"first under {rule}"
             )
         else:
             yield (
@@ -72,7 +73,7 @@ def forwards_without_way(
                 f"or, where it is beyond an uplink, first under {rule}"
             )
     if len(left) > _MOST_NAMED:
-        yield f"{len(left) - _MOST_NAMED} more forwards lead to servers that are behind no interface of the spec"
+        yield f"{counted(len(left) - _MOST_NAMED, 'more forward')} to servers that are behind no inside interface"
 
 
 def _brings(rule: SourceNat, wires: Iterable[str], server: Address) -> bool:

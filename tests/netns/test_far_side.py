@@ -220,7 +220,7 @@ def test_a_forward_to_a_server_of_the_site_needs_a_rule_that_the_note_gives(
     forward = "  forwards: {remote: {at: [isp-a, isp-b], ports: 8443/tcp, to: [10.50.0.9:443, '[fd50::9]:443']}}\n"
     text = spec(dataplane) + forward
     told = gateway.apply(text).stderr
-    assert f"forward remote: {FAR}, {FAR6} is behind uplink site, which carries no client of another uplink" in told
+    assert f"forward remote: {FAR}, {FAR6} is behind uplink site, which carries no client untranslated" in told
     rule = f"{{name: remote, in: [wan0, wan1], to: [{FAR}, {FAR6}], as: site}}"
     assert f"first under sourceNat: {rule}" in told
     for public in (A, A6, B, B6):
@@ -245,7 +245,7 @@ def test_a_forward_to_an_unknown_network_is_noted(site: Site, gateway: GatewayHo
     )
     done = gateway.apply(text + "  forwards:\n" + forwards)
     assert "forward x1: 172.20.0.1 is behind no interface of the spec" in done.stderr
-    assert "2 more forwards lead to servers that are behind no interface of the spec" in done.stderr
+    assert "2 more forwards to servers that are behind no inside interface" in done.stderr
     assert "forward x4" not in done.stderr
 
 

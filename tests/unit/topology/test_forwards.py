@@ -115,3 +115,14 @@ def test_a_choice_on_shifted_ports_is_a_rule_for_each_port() -> None:
         [201, 301],
         [202, 302],
     ]
+
+
+def test_a_forward_to_a_server_behind_the_only_uplink_needs_a_rule_that_the_note_gives() -> None:
+    text = LAN + (
+        "  uplinks: { isp: { interface: wan0, nextHop: auto, addresses: 203.0.113.2, networks: 10.6.0.0/16 } }\n"
+        "  forwards:\n    web: { ports: 443/tcp, to: 10.6.0.5 }\n"
+    )
+    (note,) = (note for note in topology(text).notes if note.startswith("forward web"))
+    rule = "{name: web, in: [wan0], to: [10.6.0.5], as: isp}"
+    assert note.endswith(f"first under sourceNat: {rule}")
+    assert not any(note.startswith("forward") for note in topology(f"{text}  sourceNat: [{rule}]\n").notes)
