@@ -41,7 +41,18 @@ def _look_for_no_plugins() -> None:
     if os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__") == "__all__":
         finder: Any = ModuleType("pydantic.plugin._loader")
         finder.get_plugins = tuple
+        finder.__getattr__ = _of_the_real_finder
         sys.modules[finder.__name__] = finder
+
+
+def _of_the_real_finder(name: str) -> Any:
+    """Another version of pydantic may ask that module for more."""
+    from importlib import import_module
+
+    if name.startswith("__"):
+        raise AttributeError(name)
+    del sys.modules["pydantic.plugin._loader"]
+    return getattr(import_module("pydantic.plugin._loader"), name)
 
 
 def _run(argv: Sequence[str] | None) -> int:

@@ -136,3 +136,13 @@ def test_a_rollback_leads_to_another_spec_than_the_one_that_holds(tmp_path: Path
             )
             history.add(revision, Content("edge", {"a.yaml": text.encode()}))
         assert revision_before(history) == "1"
+
+
+def test_a_pydantic_that_asks_its_finder_of_plugins_for_more_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYDANTIC_DISABLE_PLUGINS", raising=False)
+    monkeypatch.setitem(sys.modules, "pydantic.plugin._loader", None)  # so that it is put back
+    cli._look_for_no_plugins()
+    finder = sys.modules["pydantic.plugin._loader"]
+    assert list(finder.get_plugins()) == []
+    assert finder.PYDANTIC_ENTRY_POINT_GROUP == "pydantic"
+    assert sys.modules["pydantic.plugin._loader"] is not finder
