@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from nvi_operator.kernel.bpf import syscall, tcx
+from nvi_operator.kernel.bpf.ingress import INGRESS
+from nvi_operator.kernel.bpf.live import opened_program
 from tests.lab import Host
 
 Loss = Callable[[Host], None]
@@ -59,3 +63,20 @@ LOSSES: Mapping[str, Loss] = MappingProxyType(
         "inside-renamed": lambda gateway: gateway.rename("lan0", "lan9"),
     }
 )
+
+
+def remove_ingress_guard(host: Host, ifname: str) -> None:
+    """From wherever it is: with a flow cache at tcx."""
+    if not host.call(_detached_from_tcx, ifname):
+        host.run("tc", "filter", "del", "dev", ifname, "ingress")
+
+
+def _detached_from_tcx(ifname: str) -> bool:
+    ifindex = socket.if_nametoindex(ifname)
+    listing = tcx.programs(ifindex, "ingress") if tcx.available() else None
+    for number in listing.programs if listing else ():
+        with opened_program(number) as fd:
+            if syscall.program_info(fd).name == INGRESS.program:
+                tcx.detach(ifindex, "ingress", fd, listing.revision)
+                return True
+    return False

@@ -15,17 +15,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from nvi_operator.daemon.probes.prober import Prober
-from nvi_operator.daemon.service import Daemon
 from nvi_operator.daemon.trigger import Trigger
-from nvi_operator.kernel.cached import CachedKernel
-from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.reconcile.outcome import Reason
-from nvi_operator.ruleset.table import TABLE
-from nvi_operator.sources.directory import SpecDirectory
+from tests.netns.in_process import in_process
 
 REST = 60  # reconciles between two of the timer
 
@@ -44,8 +39,7 @@ DRIFTS = (
 def main() -> int:
     gc.disable()  # as a command does
     directory, edits, heals = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    with KernelEvents([TABLE]) as events, CachedKernel(events) as kernel, closing(Prober()) as prober:
-        daemon = Daemon(SpecDirectory(directory), kernel, prober)
+    with TemporaryDirectory() as state, in_process(directory, Path(state)) as (daemon, _, events):
 
         def one(*reasons: Reason) -> None:
             result = daemon.reconcile(Trigger(frozenset(reasons), tuple(events.drain())))

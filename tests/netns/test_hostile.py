@@ -6,6 +6,7 @@ import pytest
 
 from tests.lab import GatewayHost, Site, packets
 from tests.lab.net import until
+from tests.netns.losses import remove_ingress_guard
 from tests.netns.scenarios import A6, B6, A, B, spec
 
 pytestmark = pytest.mark.netns
@@ -29,7 +30,7 @@ def test_a_lan_host_cannot_use_an_address_of_the_gateway(edge: Site, gateway: Ga
     before = edge.used()
     edge.client.inject("eth0", packets.udp(source, far, 443), to=edge.gateway.mac("lan0"))
     until(lambda: gateway.counters()["ingress_spoofed"] == 1, "the packet is counted as spoofed")
-    edge.gateway.run("tc", "filter", "del", "dev", "lan0", "ingress")
+    remove_ingress_guard(edge.gateway, "lan0")
     edge.client.inject("eth0", packets.udp(source, far, 443), to=edge.gateway.mac("lan0"))
     until(lambda: gateway.counters()["spoofed"] == 1, "the table refuses it as well")
     assert edge.used() == before

@@ -13,12 +13,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from nvi_operator.kernel.bpf import syscall, tcx
-from nvi_operator.kernel.bpf.ingress import INGRESS as GUARD
-from nvi_operator.kernel.bpf.live import opened_program
 from tests.lab import GatewayHost, Host, Site, packets
 from tests.lab.net import until
-from tests.netns.losses import nothing_of_the_table
+from tests.netns.losses import nothing_of_the_table, remove_ingress_guard
 from tests.netns.scenarios import A6, A, spec
 from tests.netns.test_egress_guard import INGRESS, TUNNEL, _drop_all, _tun
 
@@ -93,27 +90,10 @@ def test_a_neighbour_reaches_nothing_by_an_address_of_the_gateway(
     send(flushed, ifname, other)
     service.hears(other)
     assert gateway.counters()["ingress_spoofed"] == 3
-    _remove_guard(flushed.gateway, ifname)
+    remove_ingress_guard(flushed.gateway, ifname)
     for source in own:
         send(flushed, ifname, source)
         service.hears(source)  # it is the program that kept it away
-
-
-def _remove_guard(host: Host, ifname: str) -> None:
-    """From wherever it is: with a flow cache at tcx."""
-    if not host.call(_detached, ifname):
-        host.run("tc", "filter", "del", "dev", ifname, "ingress")
-
-
-def _detached(ifname: str) -> bool:
-    ifindex = socket.if_nametoindex(ifname)
-    listing = tcx.programs(ifindex, "ingress") if tcx.available() else None
-    for number in listing.programs if listing else ():
-        with opened_program(number) as fd:
-            if syscall.program_info(fd).name == GUARD.program:
-                tcx.detach(ifindex, "ingress", fd, listing.revision)
-                return True
-    return False
 
 
 def test_addresses_of_every_scope_and_interface_are_the_gateways(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,16 +11,11 @@ import pytest
 
 from nvi_operator.daemon.backoff import TRANSIENT
 from nvi_operator.daemon.loop import Loop
-from nvi_operator.daemon.probes.prober import Prober
-from nvi_operator.daemon.service import Daemon
 from nvi_operator.daemon.trigger import Trigger
-from nvi_operator.kernel.cached import CachedKernel
-from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.kernel.netns import entered
 from nvi_operator.reconcile.outcome import Outcome
-from nvi_operator.ruleset.table import TABLE
-from nvi_operator.sources.directory import SpecDirectory
 from tests.lab import Site
+from tests.netns.in_process import in_process
 
 pytestmark = pytest.mark.netns
 
@@ -57,14 +51,7 @@ def test_a_reconcile_that_a_storm_of_changes_stops_is_tried_again_after_50_ms(
             loop.stop()
         return outcome
 
-    with (
-        entered(site.gateway.netns),
-        KernelEvents([TABLE]) as events,
-        CachedKernel(events) as kernel,
-        closing(Prober()) as prober,
-    ):
-        source = SpecDirectory(directory)
-        daemon = Daemon(source, kernel, prober)
+    with entered(site.gateway.netns), in_process(directory, tmp_path / "state") as (daemon, source, events):
         loop = Loop(reconcile, directory=source, events=events, emit=lambda _: None, rescan_seconds=5.0)
         try:
             loop.run()
