@@ -11,6 +11,7 @@ from nvi_operator.errors import ConflictError
 from nvi_operator.kernel.announcement import announce
 from nvi_operator.kernel.drivers.rtnetlink import RtnetlinkDriver
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.netlink.interfaces import ifindex_for
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink
 from nvi_operator.kernel.netlink.socket import CREATE
 from nvi_operator.kinds.proxy_neighbour import PROXY_NEIGHBOUR, ProxyNeighbour
@@ -90,5 +91,5 @@ def _list(rtnetlink: Rtnetlink) -> Iterator[_Entry]:
 
 
 def _place(entry: ProxyNeighbour) -> tuple[int, bytes]:
-    with kernel_errors(f"announced address {entry.key}: finding {entry.ifname}"):
-        return socket.if_nametoindex(entry.ifname), ip_address(entry.address).packed
+    ifindex = ifindex_for(f"announced address {entry.key}", entry.ifname)
+    return ifindex, ip_address(entry.address).packed

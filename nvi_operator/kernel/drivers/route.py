@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from nvi_operator.errors import ConflictError
 from nvi_operator.kernel.drivers.rtnetlink import RtnetlinkDriver
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.netlink.interfaces import ifindex_for
 from nvi_operator.kernel.netlink.route_messages import (
     DELETE,
     DST,
@@ -117,8 +118,7 @@ class RouteDriver(RtnetlinkDriver):
             number(PRIORITY, route.metric),
         ]
         if route.dev is not None:
-            with kernel_errors(f"route {route.key}: finding {route.dev}"):
-                parts.append(number(OIF, socket.if_nametoindex(route.dev)))
+            parts.append(number(OIF, ifindex_for(f"route {route.key}", route.dev)))
         if route.via is not None:
             parts.append(_packedgateway_of(route.family, route.via))
         if route.source is not None:

@@ -12,6 +12,7 @@ from dataclasses import field
 from ipaddress import ip_address, ip_interface
 
 from nvi_operator.dataclass import dataclass
+from nvi_operator.errors import KernelError
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink, number, shown_number, text
 from nvi_operator.kernel.netlink.socket import CREATE, EXCLUSIVE
 from nvi_operator.nft.wire.attributes import attribute, attributes
@@ -91,6 +92,14 @@ def ifindex_of(ifname: str) -> int | None:
         return socket.if_nametoindex(ifname)
     except OSError:
         return None
+
+
+def ifindex_for(what: str, ifname: str) -> int:
+    """For a change, named by `what`. Raises a transient KernelError where the link has gone since it was planned."""
+    ifindex = ifindex_of(ifname)
+    if ifindex is None:
+        raise KernelError(f"{what}: no interface {ifname}", transient=True)
+    return ifindex
 
 
 def ifname_of(ifindex: int) -> str | None:
