@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.lab import GatewayHost, Lab, dual_wan
+from tests.lab import GatewayHost, Lab, Site, dual_wan
+from tests.lab.command import ROOT
+from tests.netns.scenarios import spec
 
 pytestmark = pytest.mark.netns
 
@@ -38,3 +41,18 @@ def test_its_spec_is_a_gateway_that_works(tmp_path: Path) -> None:
         again = gateway.nvictl("init", made, check=False)
         assert (again.returncode, "already has gateway.yaml" in again.stderr) == (1, True)
         assert (made / "gateway.yaml").read_text() == text
+
+
+def test_beside_a_gateway_a_user_without_root_may_write_a_spec_and_explain_packets(
+    site: Site, gateway: GatewayHost
+) -> None:
+    """The settings that the gateway changed are saved where only root may read."""
+    gateway.apply(spec())
+    user = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", f"PYTHONPATH={ROOT}")
+    nvictl = (*user, sys.executable, "-m", "nvi_operator")
+    assert "      interface: wan0\n" in site.gateway.run(*nvictl, "init").stdout
+    packet = ("-i", "lan0", "tcp", f"{site.client.address}:40000", "to", f"{site.far.address}:443")
+    example = str(ROOT / "examples/dual-wan")
+    assert "leaves by wan0" in site.gateway.run(*nvictl, "explain", "--on", example, *packet).stdout
+    planned = site.gateway.run(*nvictl, "plan", example, check=False)
+    assert (planned.returncode, "hint: run as root" in planned.stderr) == (1, True)
