@@ -73,7 +73,7 @@ def _lines(look: Look, every: float) -> None:
             now = f"nvictl: {data.message}"
         else:
             for event in new_events(data, heard):
-                print_lines(event_text(event))
+                print_lines(event_text(event, terminal_width()))
             heard = max((event["number"] for event in data["events"]), default=0)
             now = "; ".join([unstyled(headline(data)), *uplink_words(data)])
         if now != told:

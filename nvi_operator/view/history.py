@@ -10,7 +10,7 @@ from typing import Any
 from nvi_operator.events.moment import iso
 from nvi_operator.history.revision import Revision
 from nvi_operator.view.segment import Piece, line
-from nvi_operator.view.table import TextTable, labelled
+from nvi_operator.view.table import TextTable, labelled, signed
 
 _HEADING = ("rev", "time", "gateway", "by", "result", "steps", "took", "commit", "remark")
 _LONGEST = 60  # characters of an error in the table
@@ -69,9 +69,8 @@ def revision_text(revision: Revision, width: int | None) -> Iterator[Piece]:
             yield from labelled(line(f"{name + ':':<14}"), value, width)
     yield line("")
     for text in f"{revision.plan}\n{revision.error}".splitlines():
-        sign = text[:2] if text[1:2] == " " else ""  # of a change; what is left of it hangs behind the sign
         if text:
-            yield from labelled(line(sign), text.removeprefix(sign), width)
+            yield from signed(text, width)
 
 
 def revision_json(revision: Revision, files: Mapping[str, bytes] | None = None) -> dict[str, Any]:

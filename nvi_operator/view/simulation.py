@@ -12,6 +12,7 @@ from nvi_operator.explain.words import packet_words
 from nvi_operator.language.wording import counted
 from nvi_operator.view.junit import Case
 from nvi_operator.view.segment import Piece, Segment, line
+from nvi_operator.view.table import labelled
 
 _ROWS = 12  # entries of one section that are shown, unless all are asked for
 
@@ -44,13 +45,13 @@ def _result_json(result: ProbeResult) -> dict[str, Any]:
     }
 
 
-def tried_text(tried: Tried, *, full: bool) -> Iterator[Piece]:
+def tried_text(tried: Tried, width: int | None, *, full: bool) -> Iterator[Piece]:
     """`full`: every packet, and what became of it."""
     yield line(f"gateway {tried.gateway}, dataplane {tried.dataplane}, in namespaces of its own")
     for assumed in tried.assumed:
-        yield line(f"  assumed: {assumed}", "dim")
+        yield from labelled(line("  assumed: ", "dim"), assumed, width, "dim")
     for note in tried.notes:
-        yield line(f"  note: {note}", "dim")
+        yield from labelled(line("  note: ", "dim"), note, width, "dim")
     sampled = {each.law: each for each in tried.sampled}
     for law in dict.fromkeys(result.probe.law for result in tried.results):
         of_law = [result for result in tried.results if result.probe.law == law]

@@ -88,6 +88,12 @@ def labelled(label: Piece, text: str, width: int | None, style: str = "") -> Ite
         yield line(" " * indent + words, style)
 
 
+def signed(text: str, width: int | None, style: str = "", indent: str = "") -> Iterator[Piece]:
+    """A recorded line of a plan, `+ forward web: new`: what has no room in `width` hangs behind its sign."""
+    sign = text[:2] if text[1:2] == " " else ""
+    yield from labelled(line(indent + sign, style), text.removeprefix(sign), width, style)
+
+
 def _words(cell: str, width: int) -> list[str]:
     return wrap(cell, max(width, 1), break_long_words=False, break_on_hyphens=False) or [""]
 

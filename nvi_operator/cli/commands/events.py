@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 from nvi_operator.cli import options
 from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context
-from nvi_operator.cli.output import print_lines
+from nvi_operator.cli.output import print_lines, terminal_width
 
 
 def run(context: Context) -> int:
@@ -25,7 +25,7 @@ def run(context: Context) -> int:
             if arguments.output == "json":
                 print(event_json(event), flush=True)
             else:
-                print_lines(event_text(event))
+                print_lines(event_text(event, terminal_width()))
                 sys.stdout.flush()
     return 0
 

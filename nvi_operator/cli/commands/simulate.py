@@ -54,7 +54,7 @@ def _simulate(context: Context, loaded: LoadedSpec, capture: IO[bytes] | None, r
     arguments = context.arguments
     with standing(loaded.name, loaded.spec, capture, arguments.down) as gateway:
         tried = try_out(gateway, arguments.most, explain=arguments.explain)
-        show(arguments, lambda: tried_json(tried), lambda _: tried_text(tried, full=arguments.verbose))
+        show(arguments, lambda: tried_json(tried), lambda width: tried_text(tried, width, full=arguments.verbose))
         if report is not None:
             with errors_named(arguments.junit):
                 report.write(junit_xml(f"simulate {loaded.name}", list(tried_cases(tried))))
