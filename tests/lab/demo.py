@@ -18,6 +18,8 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from nvi_operator.view.segment import unstyled
+from nvi_operator.view.table import signed
 from tests.lab import GatewayHost, Host, Lab, Site, dual_wan
 from tests.lab.command import ROOT
 from tests.lab.daemon import Daemon
@@ -41,8 +43,10 @@ def shown(text: str, limit: int = 60) -> None:
     """Output of nvictl, in the colours it would have had."""
     styles = {"+": "green", "-": "red", "~": "yellow"}
     lines = text.rstrip().splitlines()
+    width = console.width if console.is_terminal else None
     for line in lines[:limit]:
-        console.print(Text("  " + line, style=styles.get(line[:1], "")))
+        for piece in signed(line, width, indent="  "):
+            console.print(Text(unstyled(piece), style=styles.get(line[:1], "")))
     if len(lines) > limit:
         console.print(Text(f"  ... and {len(lines) - limit} more lines; the last one: {lines[-1]}", style="dim"))
 
