@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
 from ipaddress import collapse_addresses, ip_network
 from typing import Any
 
@@ -70,32 +71,41 @@ def _networks(spec: GatewaySpec) -> Iterator[Problem]:
         for order, (ifname, interface) in enumerate(spec.interfaces.items())
         for network in interface.networks
     ]
+    rest = cache(partial(_rest, spec))  # of a network that many others are in
     for later, earlier in overlapping(spans, apart):
         (ifname, network), (other_name, other) = later.owner, earlier.owner
         yield (
             ("spec", "interfaces", ifname, "networks"),
             f"{network} overlaps {other} of interface {other_name!r}",
-            _apart(spec, later.owner, earlier.owner),
+            _apart(later.owner, earlier.owner, rest),
         )
 
 
 _MOST_PARTS = 128  # an IPv6 prefix has as many without an address
 
 
-def _apart(spec: GatewaySpec, one: tuple[str, Network], other: tuple[str, Network]) -> str:
-    """What to write instead: of a network within another, the rest of the wider one."""
+def _apart(one: tuple[str, Network], other: tuple[str, Network], rest: Callable[[str, Network], list[Any]]) -> str:
+    """What to write instead: of a network within another, the `rest` of the wider one."""
     same = "give each a tenant, if these are two networks with the same addresses"
     (inner_name, inner), (wide_name, wide) = sorted((one, other), key=lambda each: -each[1].prefixlen)
     if inner == wide:
         return f"name it at one of them, if a router brings it by both; {same}"
-    within_it = {n for name, i in spec.interfaces.items() if name != wide_name for n in i.networks if within(n, wide)}
-    rest: list[Any] = [wide]
-    for network in within_it:
-        rest = [part for whole in rest for part in _without(whole, network)]
-    if not rest or len(rest) > _MOST_PARTS:
+    parts = rest(wide_name, wide)
+    if not parts:
         return same
-    listed = ", ".join(map(str, sorted(rest)))
+    listed = ", ".join(map(str, parts))
     return f"if {inner} is behind {inner_name} alone, name of {wide} at {wide_name} the rest: {listed}; {same}"
+
+
+def _rest(spec: GatewaySpec, ifname: str, wide: Network) -> list[Any]:
+    """What other interfaces leave of an interface's network; empty: nothing, or too many parts to name."""
+    others = {n for name, i in spec.interfaces.items() if name != ifname for n in i.networks if within(n, wide)}
+    rest: list[Any] = [wide]
+    for network in sorted(others, key=lambda each: each.prefixlen):  # few parts come of the widest
+        rest = [part for whole in rest for part in _without(whole, network)]
+        if len(rest) > _MOST_PARTS:
+            return []
+    return sorted(rest)
 
 
 def _without(whole: Any, network: Network) -> Iterable[Any]:

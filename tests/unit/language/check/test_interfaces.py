@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.unit.language.specs import MIXED, UPLINK_A, Reported, Rows, each, from_inside, problems_in, uplinks
+import time
+
+from tests.unit.language.specs import BASE, MIXED, UPLINK_A, Reported, Rows, each, from_inside, problems_in, uplinks
 
 REFUSED: Rows = {
     "interface and uplink": (
@@ -111,3 +113,13 @@ REFUSED: Rows = {
 @each(REFUSED)
 def test_a_mistake_is_told_with_its_place_and_what_to_do(text: str, reported: list[Reported]) -> None:
     assert problems_in(text) == reported
+
+
+def test_many_networks_within_another_are_told_at_once() -> None:
+    """What is left of the wider one is worked out once, and not where it is too much to write."""
+    several = ", ".join(f"fd00:0:{number:x}::/64" for number in range(0, 400, 2))
+    more = f"    wide0: {{networks: fd00::/8}}\n    many0: {{networks: [{several}]}}\n  uplinks:"
+    began = time.process_time()
+    (_, _, _, hint), *_ = problems_in(BASE.replace("  uplinks:", more))
+    assert time.process_time() - began < 5
+    assert hint == "give each a tenant, if these are two networks with the same addresses"
