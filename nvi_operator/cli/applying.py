@@ -13,7 +13,7 @@ from nvi_operator.cli.once import Around, reconcile_once
 from nvi_operator.cli.output import note, show_plan, tell, warn
 from nvi_operator.cli.returning import give_up, give_up_if_due
 from nvi_operator.errors import NviError
-from nvi_operator.history.decisions import DecisionsFile, Held, PendingRevision, ReturnTarget
+from nvi_operator.history.decisions import Decisions, DecisionsFile, Held, PendingRevision, ReturnTarget
 from nvi_operator.history.revision import Content
 from nvi_operator.history.store import History
 from nvi_operator.kernel.inspect.survey import take_survey
@@ -65,10 +65,8 @@ def apply(
                     saved.refuse_other_plan(plan)
 
             under_lock = _UnderLock(decisions, history, trial, held, refuse)
-            around = Around(under_lock.before, under_lock.accept, trial, under_lock.done)
+            around = Around(under_lock.before, under_lock.accept, trial, under_lock.failed, under_lock.done)
             outcome = reconcile_once(kernel, compiler, attempt, around)
-            if outcome.failed:
-                under_lock.undo()
             outcome.raise_failure()
             warn(kernel.warnings)
         if under_lock.failed_check:
@@ -101,27 +99,27 @@ class _UnderLock:
         self._history = history
         self._held = held
         self._refuse = refuse
-        self._found = decisions.read()
+        self._found = Decisions()  # before the reconcile
 
     def before(self) -> None:
-        refuse_pending(self._decisions.read(), waiter.now())
-        refuse_suspended(self._decisions.read())
+        self._found = self._decisions.read()
+        refuse_pending(self._found, waiter.now())
+        refuse_suspended(self._found)
 
     def accept(self, plan: Plan) -> None:
         self._refuse(plan)
         if self._held is not None:  # the daemon is told before it sees what changes
             self._decisions.write(replace(self._found, held=self._held))
 
+    def failed(self) -> None:
+        if self._held is not None:
+            self._decisions.write(self._found)
+
     def done(self) -> None:
         if self._trial is not None:
             self.failed_check = judge_trial(self._trial, self._decisions, self._history)
         if self._held is None:
             self._settle()
-
-    def undo(self) -> None:
-        """Nothing was changed, or it was reverted."""
-        if self._held is not None:
-            self._decisions.write(self._found)
 
     def _settle(self) -> None:
         """Whatever was held or pending, this spec is in force now."""

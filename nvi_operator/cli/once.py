@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Around:
-    """What else happens under the lock: `before` and `accept`, of the plan, may refuse; `done` comes before the
-    outcome is reported.
+    """What else happens under the lock: `before` and `accept`, of the plan, may refuse; `failed` comes where the
+    reconcile failed, and `done` before the outcome is reported.
     """
 
     before: Callable[[], None] = lambda: None
     accept: Accept = lambda plan: None
     trial: Trial | None = None
+    failed: Callable[[], None] = lambda: None
     done: Callable[[], None] = lambda: None
 
 
@@ -65,6 +66,7 @@ def _reconcile(kernel: AnyKernel, compiler: Compiler, attempt: Attempt | None, a
             trial.failed(error)
         if attempt:
             attempt.stopped(error)
+        around.failed()
         raise
     outcome = replace(outcome, reasons=frozenset({Reason.COMMAND}))
     standing = Standing.PENDING if trial and trial.pending else Standing.CONFIRMED

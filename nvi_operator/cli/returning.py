@@ -10,12 +10,13 @@ from nvi_operator.cli.output import warn
 if TYPE_CHECKING:
     from nvi_operator.history.decisions import DecisionsFile
     from nvi_operator.history.store import History
-    from nvi_operator.plan.change import Plan
     from nvi_operator.store.lock import GatewayLock
 
 
-def give_up(context: Context, lock: GatewayLock, history: History, decisions: DecisionsFile) -> Plan:
-    """What was done. Raises NviError; the decision stays as it is then, for the next one who looks."""
+def give_up(context: Context, lock: GatewayLock, history: History, decisions: DecisionsFile) -> None:
+    """Raises NviError; the decision stays as it is then, for the next one who looks. Does nothing where another
+    process did it meanwhile.
+    """
     from nvi_operator.cli.once import reconcile_once
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.rollout import waiter
@@ -23,7 +24,8 @@ def give_up(context: Context, lock: GatewayLock, history: History, decisions: De
 
     with lock.changing():
         pending = decisions.read().pending
-        assert pending is not None
+        if pending is None or pending.left(waiter.now()):
+            return
         back = pending.back
         compiler, numbers = compiler_of(back)
         health = context.health(compiler.spec)
@@ -35,7 +37,6 @@ def give_up(context: Context, lock: GatewayLock, history: History, decisions: De
             warn(kernel.warnings)
         why = gave_up(decisions, history, waiter.now())
     warn([f"revision {pending.revision}: {why}: returned to {_name(back.revision)}"])
-    return outcome.plan
 
 
 def _name(revision: int) -> str:
@@ -45,15 +46,22 @@ def _name(revision: int) -> str:
 def give_up_if_due(context: Context, lock: GatewayLock, history: History, decisions: DecisionsFile) -> None:
     """Before any other change. ConflictError while there is time left to confirm."""
     from nvi_operator.rollout import waiter
-    from nvi_operator.rollout.content import UnreadableSpecError
-    from nvi_operator.rollout.trial import keep, refuse_pending
+    from nvi_operator.rollout.trial import refuse_pending
 
     found = decisions.read()
     refuse_pending(found, waiter.now())
     if found.pending is not None:
+        give_up_or_keep(context, lock, history, decisions)
+    warn(decisions.warnings)
+
+
+def give_up_or_keep(context: Context, lock: GatewayLock, history: History, decisions: DecisionsFile) -> None:
+    """As `give_up`; but where this version cannot read what to return to, the revision stays."""
+    from nvi_operator.rollout.content import UnreadableSpecError
+    from nvi_operator.rollout.trial import keep
+
+    with lock.changing():
         try:
             give_up(context, lock, history, decisions)
         except UnreadableSpecError as error:
-            with lock.changing():
-                warn([keep(decisions, history, error)])
-    warn(decisions.warnings)
+            warn([keep(decisions, history, error)])

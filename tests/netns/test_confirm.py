@@ -6,16 +6,23 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from nvi_operator.history.decisions import Decisions, DecisionsFile, Held, Moment, ReturnTarget
+from nvi_operator.cli.commands import abort
+from nvi_operator.cli.context import Context
+from nvi_operator.cli.parser import parse
+from nvi_operator.errors import KernelError
+from nvi_operator.history.decisions import Decisions, DecisionsFile, Held, Moment, ReturnTarget, Suspension
 from nvi_operator.history.revision import Content
+from nvi_operator.kernel.netns import cookie
 from nvi_operator.rollout.place import state_directory
+from nvi_operator.store.lock import GatewayLock
 from tests.lab import GatewayHost, Site
+from tests.lab.command import Command
 from tests.lab.daemon import Daemon
 from tests.lab.net import until
 from tests.netns.scenarios import A, spec
@@ -160,6 +167,73 @@ def test_a_revision_stays_where_an_upgrade_cannot_read_what_to_return_to(
         until(lambda: not waiting(gateway), "the end of the waiter")
     assert decisions.read() == Decisions()
     assert states(gateway)[1:] == [(2, "apply", "confirmed")]
+    assert not gateway.differences(WITHOUT_WEB)
+
+
+def test_a_waiter_goes_on_where_the_disk_is_full_as_it_finds_no_way_back(
+    gateway: GatewayHost, decisions: DecisionsFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.apply(spec())
+    gateway.nvictl("apply", gateway.spec(WITHOUT_WEB), "--confirm", "1h")
+    for pid in waiting(gateway):
+        os.kill(pid, signal.SIGKILL)
+    unreadable = Content("edge", {"a.yaml": (spec() + "  anotherField: 1\n").encode()})
+    overdue(decisions, back=ReturnTarget(1, unreadable), deadline=Moment("another boot", 0.0))
+    full = FullOnce(decisions.path.parent)
+    monkeypatch.setattr(Context, "decisions", lambda context: full)
+    monkeypatch.setattr("nvi_operator.cli.commands.abort._AGAIN", 0.0)
+    assert gateway.host.call(abort.run, Context(parse(["abort", "--when-due"]))) == 0
+    assert (full.refused, decisions.read()) == (True, Decisions())
+    assert states(gateway)[1:] == [(2, "apply", "confirmed")]
+
+
+class FullOnce(DecisionsFile):
+    """On a disk that is full for the first write."""
+
+    refused = False
+
+    def write(self, decisions: Decisions) -> None:
+        if not self.refused:
+            self.refused = True
+            raise KernelError("decisions: No space left on device")
+        super().write(decisions)
+
+
+@contextmanager
+def waits_for_the_lock(gateway: GatewayHost, log: Path, *arguments: str | Path) -> Iterator[Command]:
+    """A command that waits within for the gateway's lock, which `nvictl run` has, as far as it can see."""
+    lock = GatewayLock(gateway.host.call(cookie), "nvictl run")
+    with closing(lock), lock.running():
+        with lock.changing():
+            command = Command([*map(str, arguments), "--netns", gateway.host.netns], log)
+            until(lambda: "waiting for nvictl run" in command.text, "it waits", seconds=60)
+            yield command
+        command.wait()
+
+
+def test_a_rollback_that_is_refused_ends_no_suspension_that_came_before_it(
+    gateway: GatewayHost, decisions: DecisionsFile, tmp_path: Path
+) -> None:
+    gateway.apply(spec())
+    gateway.apply(WITHOUT_WEB)
+    suspended = Decisions(suspension=Suspension("works on the line", "root", 0.0))
+    with waits_for_the_lock(gateway, tmp_path / "log", "rollback", "1") as rollback:
+        decisions.write(suspended)
+    assert (rollback.code, "changes are suspended by root" in rollback.text) == (1, True)
+    assert decisions.read() == suspended
+
+
+def test_what_another_process_gave_up_meanwhile_is_not_given_up_again(
+    gateway: GatewayHost, decisions: DecisionsFile, tmp_path: Path
+) -> None:
+    gateway.apply(spec())
+    gateway.nvictl("apply", directory := gateway.spec(WITHOUT_WEB), "--confirm", "1h")
+    for pid in waiting(gateway):
+        os.kill(pid, signal.SIGKILL)
+    overdue(decisions)
+    with waits_for_the_lock(gateway, tmp_path / "log", "apply", directory) as apply:
+        decisions.write(decisions.read().given_up("not confirmed"))
+    assert (apply.code, "returned to" in apply.text) == (0, False)
     assert not gateway.differences(WITHOUT_WEB)
 
 

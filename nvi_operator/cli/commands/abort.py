@@ -12,13 +12,18 @@ from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nvi_operator.history.decisions import DecisionsFile, PendingRevision
+    from nvi_operator.history.store import History
+    from nvi_operator.store.lock import GatewayLock
 
 _DAEMON = 15.0  # seconds for a running daemon to do it
 _AGAIN = 5.0  # seconds until the next attempt of a waiter
 
 
 def run(context: Context) -> int:
+    from nvi_operator.cli.returning import give_up
     from nvi_operator.errors import ConflictError
 
     decisions = context.decisions()
@@ -29,7 +34,7 @@ def run(context: Context) -> int:
         pending = _given_up(decisions)
     if pending is None:
         raise ConflictError("confirmation: no revision is waiting for one: there is nothing to abort")
-    _return(context, decisions, pending)
+    _return(context, decisions, pending, give_up)
     print(f"Aborted: revision {pending.revision}.")
     return 0
 
@@ -49,31 +54,28 @@ def _given_up(decisions: DecisionsFile) -> PendingRevision | None:
 
 def _wait_and_return(context: Context, decisions: DecisionsFile) -> None:
     """Whatever happens, until no revision is pending: no other process may be left to do it."""
-    from contextlib import closing
-
+    from nvi_operator.cli.returning import give_up_or_keep
     from nvi_operator.errors import NviError
     from nvi_operator.rollout import waiter
-    from nvi_operator.rollout.content import UnreadableSpecError
-    from nvi_operator.rollout.trial import keep
 
     while waiter.wait(decisions):
         pending = decisions.read().pending
         try:
             if pending is not None:
-                _return(context, decisions, pending)
-        except UnreadableSpecError as error:
-            with closing(context.lock()) as lock, context.history() as history, lock.changing():
-                print(f"nvictl: {keep(decisions, history, error)}", flush=True)
+                _return(context, decisions, pending, give_up_or_keep)
         except NviError as error:
             print(f"nvictl: {error}", flush=True)
             time.sleep(_AGAIN)
 
 
-def _return(context: Context, decisions: DecisionsFile, pending: PendingRevision) -> None:
+def _return(
+    context: Context,
+    decisions: DecisionsFile,
+    pending: PendingRevision,
+    give_up: Callable[[Context, GatewayLock, History, DecisionsFile], None],
+) -> None:
     """Return by the daemon where one runs; by this process where none does, or the daemon does not."""
-    from nvi_operator.cli.returning import give_up
     from nvi_operator.errors import NviError
-    from nvi_operator.rollout import waiter
 
     with suppress(NviError):
         daemon = context.daemon()
@@ -83,10 +85,8 @@ def _return(context: Context, decisions: DecisionsFile, pending: PendingRevision
             deadline = time.monotonic() + _DAEMON
             while _is_pending(decisions, pending) and time.monotonic() < deadline:
                 time.sleep(0.05)
-    with closing(context.lock()) as lock, context.history() as history, lock.changing():
-        found = decisions.read().pending
-        if found is not None and found.revision == pending.revision and not found.left(waiter.now()):
-            give_up(context, lock, history, decisions)
+    with closing(context.lock()) as lock, context.history() as history:
+        give_up(context, lock, history, decisions)
 
 
 def _is_pending(decisions: DecisionsFile, pending: PendingRevision) -> bool:
