@@ -115,6 +115,10 @@ def test_a_damaged_or_edited_plan_is_told_and_no_other_file_becomes_one(gateway:
     refused = gateway.nvictl("plan", directory, "--out", directory / "gateway.yaml", check=False)
     assert "it is there already, and is no saved plan" in refused.stderr
     assert (directory / "gateway.yaml").read_text() == spec()
+    (link := tmp_path / "link").symlink_to(file)  # as /dev/stdout is one
+    file.write_bytes(b"")
+    gateway.nvictl("plan", directory, "--out", link)
+    assert (link.is_symlink(), file.read_bytes()) == (True, good)
     assert gateway.nvictl("plan", directory, "--out", "/dev/null").returncode == 0
     assert Path("/dev/null").is_char_device()
 

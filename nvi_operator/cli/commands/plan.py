@@ -64,6 +64,7 @@ def _save(context: Context, plan: Plan) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     with errors_named(path):
         if path.is_file():
+            path = path.resolve()  # a link stays, /dev/stdout for instance
             if path.stat().st_size and not is_saved_plan(path):
                 raise NviError(f"{path}: it is there already, and is no saved plan", hint="name another file")
             path.unlink()  # others may be able to read it
