@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nvi_operator.rollout.lockout import LockOut
     from nvi_operator.store.lock import GatewayLock
     from nvi_operator.topology.facts import Facts
-    from nvi_operator.topology.health import HealthFacts
+    from nvi_operator.topology.health import HealthFacts, Server
 
 
 class Context:
@@ -37,6 +37,7 @@ class Context:
         self.arguments = arguments
         self._loaded: LoadedSpec | None = None
         self._operator: OperatorSpec | None = None
+        self._told_down: set[str | Server] = set()
         self.facts: Facts | None = None  # of the host that `dry_run` compared with
         self.machine = os.uname().nodename  # that the command is about
 
@@ -133,7 +134,7 @@ class Context:
             return NO_HEALTH
         with self.daemon() or nullcontext() as daemon:
             if daemon is None:
-                return _recorded_health(spec)
+                return _recorded_health(spec, self._told_down)
             told = daemon.ask("health")
 
         def state(each: Mapping[str, Any]) -> ProbedState:
@@ -264,8 +265,8 @@ class Context:
         )
 
 
-def _recorded_health(spec: GatewaySpec) -> HealthFacts:
-    """What was down when `nvictl run` ended; each is told, because nothing probes it now."""
+def _recorded_health(spec: GatewaySpec, told: set[str | Server]) -> HealthFacts:
+    """What was down when `nvictl run` ended; each is told once, because nothing probes it now."""
     import time
 
     from nvi_operator.daemon.probes.record import HealthRecord
@@ -275,6 +276,9 @@ def _recorded_health(spec: GatewaySpec) -> HealthFacts:
 
     downs = {name: down.probed() for name, down in HealthRecord(cookie()).read(spec).items()}
     for name, down in downs.items():
+        if name in told:
+            continue  # `status --watch` looks each second
+        told.add(name)
         what = f"server {name.server} of forward {name.forward}" if isinstance(name, Server) else f"uplink {name}"
         tell(
             f"{what}: down for {ago(time.time() - down.since)} ({down.reason}), as `nvictl run` found. It has ended: "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import select
+import signal
 import socket
 import struct
 import threading
@@ -19,6 +20,7 @@ from nvi_operator.daemon.probes.targets import ProbeTarget, target
 from nvi_operator.daemon.probes.way import ProbePath
 from nvi_operator.language.model.health import Probe
 from tests.lab import GatewayHost, Site
+from tests.lab.command import Command
 from tests.lab.daemon import Daemon
 from tests.lab.net import Host, until
 from tests.netns.scenarios import A6, B6, A, B, spec
@@ -97,9 +99,10 @@ def test_it_is_left_while_it_is_down_and_taken_again_when_it_is_back(
 
 
 def test_a_restart_during_an_outage_moves_no_flow_to_the_dead_line(
-    site: Site, gateway: GatewayHost, start: Callable[[str], Daemon]
+    site: Site, gateway: GatewayHost, start: Callable[[str], Daemon], tmp_path: Path
 ) -> None:
     """The first reconcile of the new daemon comes before its first probe."""
+    netns = ("--netns", gateway.host.netns)
     text = probed(more="interval: 0.2, timeout: 0.2, down: 2, up: 2, holdDown: 1000")
     daemon = start(text)
     daemon.until("in sync", seconds=60)
@@ -111,6 +114,11 @@ def test_a_restart_during_an_outage_moves_no_flow_to_the_dead_line(
     assert gateway.differences(text) == [], "without a daemon, too"
     applied = gateway.nvictl("apply", gateway.spec(text))
     assert "note: uplink isp-a: down for" in applied.stderr
+    watch = Command(["status", str(gateway.spec(text)), "-w", "-o", "json", *netns], tmp_path / "watch")
+    until(lambda: watch.text.count('"inSync"') > 1, "it looked several times", seconds=60)
+    watch.send(signal.SIGKILL)
+    watch.wait()
+    assert watch.text.count("note: uplink isp-a: down for") == 1
     assert site.client.connect(site.far.address, 443).seen == B
     cut(site, "isp-a", mended=True)
     assert "created" not in start(text).until("in sync", seconds=60), "the kernel holds what it asks for"
