@@ -9,7 +9,7 @@ from nvi_operator.pattern import pattern
 from nvi_operator.topology.first_spec import FirstSpec, GuessedInside, GuessedUplink
 
 # Others could be numbers or words to YAML.
-_PLAIN = pattern(r"(?!(?:null|true|false|yes|no|on|off|inf|nan)$)[A-Za-z]{2,}[\w.-]*")
+_PLAIN = pattern(r"(?!(?i:null|true|false|yes|no|on|off|inf|nan)$)[A-Za-z]{2,}[\w.-]*")
 
 
 _WIDTH = 80  # of comments, which a terminal would break within words

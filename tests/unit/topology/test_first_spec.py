@@ -106,6 +106,12 @@ def test_the_spec_of_an_ordinary_machine_fits_80_columns(tmp_path: Path) -> None
     assert [line for line in lines if len(line) > 80] == []
 
 
+@pytest.mark.parametrize("ifname", ["null", "NULL", "True", "Off", "10", "1e3", "br-lan"])
+def test_any_interface_can_be_named(ifname: str, tmp_path: Path) -> None:
+    valid(facts(replace(WAN, ifname=ifname), LAN, best=ifname), tmp_path)
+    valid(facts(WAN, replace(LAN, ifname=ifname)), tmp_path)
+
+
 def test_very_many_addresses_and_networks_are_readable(tmp_path: Path) -> None:
     wan = replace(WAN, addresses=tuple(ip_interface(f"203.0.113.{number}/24") for number in range(2, 254)))
     lan = replace(LAN, addresses=tuple(ip_interface(f"10.9.{number}.1/24") for number in range(250)))
