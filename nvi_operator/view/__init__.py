@@ -1,4 +1,4 @@
-"""What people and programs read: rich renderables and JSON. Never computes, never touches the kernel.
+"""What people and programs read: text in styles, and JSON. Never computes, never touches the kernel.
 
 Most files show what the command of that name prints: doctor, drift, history, invariants, module, nat, nat_log, plan,
 render, simulation, status (status_text); explain/, preview/ and graph/ likewise. The others:
