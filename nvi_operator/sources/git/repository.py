@@ -104,12 +104,12 @@ class Repository:
         """What `git ls-tree -r -z -l` prints of a directory in a commit."""
         where = f"{commit}:{path}"
         kind = self._run("cat-file", "-t", where).stdout.decode().strip()
-        if path and self._ask("ls-tree", "-z", "--full-tree", commit, path).startswith(SUBMODULE.encode()):
-            raise RefusedError(
-                f"{commit[:12]}: {path} is a submodule: these are not fetched",
-                hint="put the files into this repository",
-            )
         if kind != "tree":
+            if path and self._ask("ls-tree", "-z", "--full-tree", commit, path).startswith(SUBMODULE.encode()):
+                raise RefusedError(
+                    f"{commit[:12]}: {path} is a submodule: these are not fetched",
+                    hint="put the files into this repository",
+                )
             there = self._top(commit)
             what = "it is a file: name its directory" if kind == "blob" else f"there are: {there}"
             raise RefusedError(f"{commit[:12]}: no directory {path or '/'!r} in this commit", hint=what)
