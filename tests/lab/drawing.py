@@ -17,9 +17,9 @@ _DUAL_WAN = f"""\
    LAN:   192.168.1.0/24, fd00:1::/64
 {_UPLINKS}"""
 _TENANTS = f"""\
-   red-client .10, red-server .80 --- red0 --+          +- wan0 -- isp-a -+
-                                             +- [ gw ] -+                 +- far
-   blue-client .10, blue-server .80 - blue0 -+   nvi0   +- wan1 -- isp-b -+
+   red-client .10, red-server .80 --- red0 --+        +- wan0 --- isp-a -+
+                                             +-[ gw ]-+                  +- far
+   blue-client .10, blue-server .80 - blue0 -+  nvi0  +- wan1 --- isp-b -+
 
    LANs:  192.168.1.0/24, fd00:1::/64, both of them
 {_UPLINKS}"""

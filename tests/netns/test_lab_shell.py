@@ -63,7 +63,7 @@ def test_the_list_draws_them_all() -> None:
     code, output, _ = lab("--list")
     assert code == 0
     assert [line for line in output.splitlines() if line in TOPOLOGIES] == list(TOPOLOGIES)
-    assert max(map(len, output.splitlines())) <= 100
+    assert max(map(len, output.splitlines())) <= 80
 
 
 def test_a_spec_that_is_refused_leaves_nothing(tmp_path: Path) -> None:
