@@ -170,8 +170,9 @@ def test_a_revision_stays_where_an_upgrade_cannot_read_what_to_return_to(
     assert not gateway.differences(WITHOUT_WEB)
 
 
-def test_a_waiter_goes_on_where_the_disk_is_full_as_it_finds_no_way_back(
-    gateway: GatewayHost, decisions: DecisionsFile, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("what", ["reading", "writing"])
+def test_a_waiter_goes_on_where_the_disk_fails_as_it_finds_no_way_back(
+    gateway: GatewayHost, decisions: DecisionsFile, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     gateway.apply(spec())
     gateway.nvictl("apply", gateway.spec(WITHOUT_WEB), "--confirm", "1h")
@@ -179,24 +180,32 @@ def test_a_waiter_goes_on_where_the_disk_is_full_as_it_finds_no_way_back(
         os.kill(pid, signal.SIGKILL)
     unreadable = Content("edge", {"a.yaml": (spec() + "  anotherField: 1\n").encode()})
     overdue(decisions, back=ReturnTarget(1, unreadable), deadline=Moment("another boot", 0.0))
-    full = FullOnce(decisions.path.parent)
-    monkeypatch.setattr(Context, "decisions", lambda context: full)
+    monkeypatch.setattr(Context, "decisions", lambda context: failing)
+    failing = FailingOnce(decisions.path.parent)
+    failing.fails = what
     monkeypatch.setattr("nvi_operator.cli.commands.abort._AGAIN", 0.0)
     assert gateway.host.call(abort.run, Context(parse(["abort", "--when-due"]))) == 0
-    assert (full.refused, decisions.read()) == (True, Decisions())
+    assert (failing.fails, decisions.read()) == ("", Decisions())
     assert states(gateway)[1:] == [(2, "apply", "confirmed")]
 
 
-class FullOnce(DecisionsFile):
-    """On a disk that is full for the first write."""
+class FailingOnce(DecisionsFile):
+    """On a disk where the first one of what `fails` does."""
 
-    refused = False
+    fails = ""
+
+    def read(self) -> Decisions:
+        self._fail("reading")
+        return super().read()
 
     def write(self, decisions: Decisions) -> None:
-        if not self.refused:
-            self.refused = True
-            raise KernelError("decisions: No space left on device")
+        self._fail("writing")
         super().write(decisions)
+
+    def _fail(self, what: str) -> None:
+        if self.fails == what:
+            self.fails = ""
+            raise KernelError(f"decisions: {what}: Input/output error")
 
 
 @contextmanager

@@ -58,10 +58,11 @@ def _wait_and_return(context: Context, decisions: DecisionsFile) -> None:
     from nvi_operator.errors import NviError
     from nvi_operator.rollout import waiter
 
-    while waiter.wait(decisions):
-        pending = decisions.read().pending
+    while True:
         try:
-            if pending is not None:
+            if not waiter.wait(decisions):
+                return
+            if (pending := decisions.read().pending) is not None:
                 _return(context, decisions, pending, give_up_or_keep)
         except NviError as error:
             print(f"nvictl: {error}", flush=True)
