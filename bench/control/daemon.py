@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,17 +21,13 @@ from bench.control.commands import run
 from bench.control.inputs import GATEWAY, LAN, UPLINK_ROUTER, Entry
 from bench.control.listener import ELEMENTS, ROUTES, RULES, Listener, Reports
 from bench.control.trial import Given, Meter, timed
-from nvi_operator.daemon.probes.prober import Prober
-from nvi_operator.daemon.service import Daemon
 from nvi_operator.daemon.trigger import Trigger
-from nvi_operator.kernel.cached import CachedKernel
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
-from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.reconcile.outcome import Reason
 from nvi_operator.ruleset.table import TABLE
-from nvi_operator.sources.directory import SpecDirectory
 from nvi_operator.topology.numbers import uplink_table
+from tests.lab.in_process import in_process
 
 _NVICTL = Path(sys.executable).with_name("nvictl")
 _STARTING, _ENDING = 120.0, 60.0  # seconds
@@ -46,8 +42,7 @@ Loss = tuple[bytes, Callable[[], object]]  # what reports about an object have i
 
 @contextmanager
 def _reconciles(given: Given, reason: Reason) -> Iterator[Meter]:
-    with KernelEvents([TABLE]) as events, CachedKernel(events) as kernel, closing(Prober()) as prober:
-        daemon = Daemon(SpecDirectory(given.files / "yaml", GATEWAY), kernel, prober)
+    with TemporaryDirectory() as state, in_process(given.files / "yaml", Path(state), GATEWAY) as (daemon, *_):
 
         def work() -> None:
             done = daemon.reconcile(Trigger(frozenset({reason})))

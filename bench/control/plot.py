@@ -11,35 +11,18 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from bench.control import steps as s
+from bench.control.colours import COLOURS, OURS, PANELS
 from bench.control.rounds import Result
 
-_PANELS = ("load", "read", "change", "verify", "edit", "heal", "rules", "routes")
 _COLUMNS = 2
-_OURS = {s.OURS, s.TOPOLOGY, s.RECONCILE}
 _STYLE = {"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 9, "font.family": "sans-serif"}
-# Colours of contestants in all steps; nvictl's are warm, and its lines thicker.
-_COLOURS = {
-    s.OURS: "#c1272d",
-    s.TOPOLOGY: "#c1272d",
-    s.RECONCILE: "#c1272d",
-    s.YAML: "#e8743b",
-    s.CSV: "#d9a400",
-    s.APPLY: "#7b3f00",
-    s.NFT: "#1f5fa8",
-    s.IP: "#1f5fa8",
-    s.BINDING: "#4fa3d1",
-    s.PYROUTE2: "#4fa3d1",
-    s.FERM: "#6b7280",
-}
 
 
 def plot(results: Sequence[Result], file: Path) -> None:
     """Write an SVG. Whoever was measured at one size only is a point."""
-    panels = [name for name in _PANELS if any(r.step == name and r.rounds for r in results)]
+    panels = [name for name in PANELS if any(r.step == name and r.rounds for r in results)]
     lines = -(-len(panels) // _COLUMNS)
-    with mpl.rc_context(
-        {"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 9, "font.family": "sans-serif"}
-    ):
+    with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(9, 3.1 * lines), layout="constrained")
         FigureCanvasSVG(figure)
         for place, name in enumerate(panels, 1):
@@ -52,9 +35,9 @@ def plot(results: Sequence[Result], file: Path) -> None:
 def _panel(axes: Axes, results: Sequence[Result]) -> None:
     for who in dict.fromkeys(result.who for result in results):
         points = [(r.size, r.seconds.median * 1000) for r in results if r.who == who]
-        width = 2.2 if who in _OURS else 1.3
+        width = 2.2 if who in OURS else 1.3
         axes.plot(
-            *zip(*points, strict=True), marker="o", markersize=3, linewidth=width, color=_COLOURS[who], label=who
+            *zip(*points, strict=True), marker="o", markersize=3, linewidth=width, color=COLOURS[who], label=who
         )
     axes.set_xscale("log")
     axes.set_yscale("log")

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.reconcile.outcome import Reason
-from tests.netns.in_process import in_process
+from tests.lab.in_process import in_process
 
 REST = 60  # reconciles between two of the timer
 

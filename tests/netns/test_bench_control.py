@@ -18,7 +18,7 @@ from tests.lab.leftovers import namespaces
 
 pytestmark = pytest.mark.netns
 
-STEPS_HERE = ("load", "change", "routes") if ALL else ("change", "routes")
+STEPS_HERE = ("load", "change", "idle", "routes") if ALL else ("change", "idle", "routes")
 
 
 def test_it_measures_everybody_and_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

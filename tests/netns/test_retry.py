@@ -15,7 +15,7 @@ from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.kernel.netns import entered
 from nvi_operator.reconcile.outcome import Outcome
 from tests.lab import Site
-from tests.netns.in_process import in_process
+from tests.lab.in_process import in_process
 
 pytestmark = pytest.mark.netns
 

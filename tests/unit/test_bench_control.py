@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.control import steps as s
+from bench.control.colours import COLOURS, PANELS
 from bench.control.goals import GOALS, reached, slope
 from bench.control.inputs import csv, edited, entries, with_edit, yaml, yaml_beside
 from bench.control.page import BEGIN, END, between
@@ -97,3 +98,8 @@ def test_durations_are_told_in_the_unit_that_fits(seconds: float, text: str) -> 
 def test_large_sizes_are_measured_less_often() -> None:
     assert [rounds_at(size, 3) for size in (1, 10_000, 100_000, 1_000_000)] == [3, 3, 2, 1]
     assert rounds_at(100_000, 1) == 1
+
+
+def test_the_picture_has_a_colour_for_each_contestant() -> None:
+    drawn = {who for name in PANELS for who in STEPS[name].who}
+    assert drawn <= COLOURS.keys()

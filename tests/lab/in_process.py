@@ -31,8 +31,8 @@ class InProcess(NamedTuple):
 
 
 @contextmanager
-def in_process(spec: Path, state: Path) -> Iterator[InProcess]:
-    """In the network namespace of this process. `state` stands for /var/lib/nvi-operator."""
+def in_process(spec: Path, state: Path, gateway: str | None = None) -> Iterator[InProcess]:
+    """In the network namespace of this process. `state` stands for /var/lib/nvi-operator; `gateway` is a name."""
     with (
         KernelEvents([TABLE]) as events,
         CachedKernel(events) as kernel,
@@ -40,7 +40,7 @@ def in_process(spec: Path, state: Path) -> Iterator[InProcess]:
         closing(Prober()) as prober,
         History(state) as revisions,
     ):
-        directory = SpecDirectory(spec)
+        directory = SpecDirectory(spec, gateway)
         judge = Judge(
             DecisionsFile(state, keeps_on=True),
             revisions,
