@@ -3,8 +3,7 @@
 # name, also where processes run in it, and the interfaces in it: the processes go on without a network. `check` announces it
 # and exits 0. `parameters.ignore.netns` spares them.
 . "$(dirname "$0")/lib.sh"
-wheel ifstate==2.5.1 pyroute2==0.9.7 jsonschema==4.26.0 pyyaml==6.0.4 setproctitle==1.3.8 attrs==26.1.0 referencing==0.37.0 \
-    rpds-py==2026.9.1 jsonschema-specifications==2025.9.1 typing-extensions==4.16.0
+ifstate_wheels
 echo "kernel: $(uname -r)"
 
 wire wan0 isp0

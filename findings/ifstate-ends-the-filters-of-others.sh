@@ -4,8 +4,7 @@
 # alone, as `ingress`. Neighbour entries that others made go as well. `clear_tc: false` and `clear_neighbours: false` in
 # `parameters.defaults` spare them.
 . "$(dirname "$0")/lib.sh"
-wheel ifstate==2.5.1 pyroute2==0.9.7 jsonschema==4.26.0 pyyaml==6.0.4 setproctitle==1.3.8 attrs==26.1.0 referencing==0.37.0 \
-    rpds-py==2026.9.1 jsonschema-specifications==2025.9.1 typing-extensions==4.16.0
+ifstate_wheels
 echo "kernel: $(uname -r)"
 
 wire wan0 isp0
@@ -18,10 +17,8 @@ cat "$scratch/config.yml" - >"$scratch/sparing.yml" <<'Y'
 parameters:
   defaults: [{match: [{ifname: ""}], clear_tc: false, clear_neighbours: false}]
 Y
-ifstate() { # FILE: what apply says of changes; it sees no namespaces of this machine, because it deletes those it does not know
-    inside unshare -m sh -c 'mount -t tmpfs tmpfs /run && exec "$@"' - \
-        python3 -W ignore "$scratch/python/bin/ifstatecli" -c "$scratch/$1" apply 2>&1 |
-        sed -n 's/^ *//; s/  */ /g; /203.0.113.1$\|del$/p'
+ifstate() { # FILE: what apply says of changes
+    ifstatecli "$1" apply | sed -n 's/^ *//; s/  */ /g; /203.0.113.1$\|del$/p'
 }
 filters() {
     inside tc qdisc replace dev wan0 clsact

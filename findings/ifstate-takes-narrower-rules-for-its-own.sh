@@ -3,8 +3,7 @@
 # a source, ports, suppress_prefixlength) is the rule of the file to it, and so is a route that has got a gateway: `check` and
 # `apply` say ok, and leave them, while a rule that the file does not have is deleted.
 . "$(dirname "$0")/lib.sh"
-wheel ifstate==2.5.1 pyroute2==0.9.7 jsonschema==4.26.0 pyyaml==6.0.4 setproctitle==1.3.8 attrs==26.1.0 referencing==0.37.0 \
-    rpds-py==2026.9.1 jsonschema-specifications==2025.9.1 typing-extensions==4.16.0
+ifstate_wheels
 echo "kernel: $(uname -r)"
 
 wire wan0 isp0
@@ -20,10 +19,8 @@ routing:
     - {priority: 100, table: 100}
     - {priority: 200, from: 192.168.1.0/24, table: 100}
 Y
-ifstate() { # ACTION: what it says of routes and rules; it sees no namespaces of this machine, because it deletes those it does not know
-    inside unshare -m sh -c 'mount -t tmpfs tmpfs /run && exec "$@"' - \
-        python3 -W ignore "$scratch/python/bin/ifstatecli" -c "$scratch/config.yml" "$1" 2>&1 |
-        sed -n '/^configure routing/,$p' | sed '1d; s/^ *//; s/  */ /g'
+ifstate() { # ACTION: what it says of routes and rules
+    ifstatecli config.yml "$1" | sed -n '/^configure routing/,$p' | sed '1d; s/^ *//; s/  */ /g'
 }
 state() {
     inside ip rule list | sed -n 's/\t/ /; /^[1-3]00:/p'

@@ -63,11 +63,22 @@ wheel() {
     export PYTHONPATH="$scratch/python"
 }
 
+ifstate_wheels() {
+    wheel ifstate==2.5.1 pyroute2==0.9.7 jsonschema==4.26.0 pyyaml==6.0.4 setproctitle==1.3.8 attrs==26.1.0 referencing==0.37.0 \
+        rpds-py==2026.9.1 jsonschema-specifications==2025.9.1 typing-extensions==4.16.0
+}
+
 inside() { ip netns exec "$netns" "$@"; }
 
 wire() { # ONE OTHER: a veth pair, up, in the namespace
     inside ip link add "$1" type veth peer name "$2"
     for end in "$1" "$2"; do inside ip link set "$end" up; done
+}
+
+# With a /run of its own: it deletes namespaces with a name that it does not know.
+ifstatecli() { # FILE ACTION
+    inside unshare -m sh -c 'mount -t tmpfs tmpfs /run && exec "$@"' - \
+        python3 -W ignore "$scratch/python/bin/ifstatecli" -c "$scratch/$1" "$2" 2>&1
 }
 
 until_seen() { # COMMAND...: succeeds within ten seconds
