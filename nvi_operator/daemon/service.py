@@ -12,7 +12,7 @@ from nvi_operator.daemon.garbage import Garbage
 from nvi_operator.daemon.invalidation import Invalidation
 from nvi_operator.daemon.judge import InForce, Judge
 from nvi_operator.daemon.probes.checks import failing
-from nvi_operator.daemon.probes.prober import Prober, probed
+from nvi_operator.daemon.probes.prober import Probed, Prober, probed
 from nvi_operator.daemon.recording import Recording
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import LockOutError, NftCrashedError, NviError
@@ -38,6 +38,7 @@ from nvi_operator.sources.directory import SpecDirectory
 from nvi_operator.sources.revision import CheckedOutCommit
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.faults import faults
+from nvi_operator.topology.health import Server
 from nvi_operator.topology.model import Topology
 
 
@@ -77,6 +78,7 @@ class Daemon:
         self._reached: HostState | None = None  # the desired state of the last reconcile that was not stopped
         self._notes: tuple[str, ...] = ()
         self._faults: tuple[GatewaySpec, Topology, tuple[str, ...]] | None = None
+        self._probed: tuple[GatewaySpec, Topology | None, Mapping[str | Server, Probed]] | None = None
         self._garbage = Garbage()
 
     def glance(self) -> bool:
@@ -113,6 +115,12 @@ class Daemon:
         if self._faults is None or self._faults[0] is not spec or self._faults[1] is not topology:
             self._faults = spec, topology, faults(spec, topology)
         return self._faults[2]
+
+    def _probed_of(self, spec: GatewaySpec, topology: Topology | None) -> Mapping[str | Server, Probed]:
+        """Worked out once for each topology, as the faults are."""
+        if self._probed is None or self._probed[0] is not spec or self._probed[1] is not topology:
+            self._probed = spec, topology, probed(spec, topology)
+        return self._probed[2]
 
     def reconcile(self, trigger: Trigger) -> Outcome:
         """Never raises an NviError. A wrong spec stops it only while there has been no good one."""
@@ -206,7 +214,7 @@ class Daemon:
             return replace(self._failed(error, trigger), seconds=time.monotonic() - started)
         seconds = time.monotonic() - started
         self._reached = outcome.plan.after
-        followed = probed(spec.spec, outcome.plan.topology) if spec else {}
+        followed = self._probed_of(spec.spec, outcome.plan.topology) if spec else {}
         self._prober.follow(followed)
         self._kernel.stay_ready(bool(followed))  # a failover waits neither for a process to start
         if followed:
