@@ -240,3 +240,8 @@ def test_a_store_that_was_copied_by_hand_or_made_by_an_earlier_version_is_gone_o
         assert history.content(number) == edge(b"more")
     assert [found.number for found in history.revisions()] == [3, 2, 1]
     assert (history.verify(), history.take_warnings()) == ([], ())
+
+
+def test_what_a_large_spec_is_known_by_is_worked_out_once() -> None:
+    content = edge(b"".join(forwards(100)))
+    assert content.digest is content.digest
