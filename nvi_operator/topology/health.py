@@ -54,15 +54,18 @@ UNKNOWN = ProbedState()
 NO_HEALTH = HealthFacts()
 
 
-def declared(spec: GatewaySpec) -> Mapping[str | Server, Health]:
-    """What has probes by the spec alone, before it is known how it is reached."""
-    found: dict[str | Server, Health] = {name: u.health for name, u in spec.uplinks.items() if u.health}
-    for name, forward in spec.forwards.items():
-        if forward.health:
-            for server in forward.to:
-                health = forward.health.of(server.address, forward.probed_port(server))
-                found[Server(name, str(server))] = health
-    return found
+def declared(spec: GatewaySpec, name: str | Server) -> Health | None:
+    """The probes of an uplink or a server by the spec alone, before it is known how it is reached. None: it has none.
+
+    One is asked for by its name, for a spec may have 100,000 forwards, and few have probes.
+    """
+    if isinstance(name, str):
+        return uplink.health if (uplink := spec.uplinks.get(name)) else None
+    forward = spec.forwards.get(name.forward)
+    if forward is None or forward.health is None:
+        return None
+    servers = (server for server in forward.to if str(server) == name.server)
+    return next((forward.health.of(server.address, forward.probed_port(server)) for server in servers), None)
 
 
 def chosen(forward: str, targets: Sequence[Target], health: HealthFacts) -> tuple[Target, ...]:

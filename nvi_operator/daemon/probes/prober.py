@@ -46,7 +46,7 @@ def probed(spec: GatewaySpec, topology: Topology | None) -> Mapping[str | Server
     for server in topology.servers if topology else ():
         way = _way_inside(server.interface)
         ways[server.name] = {server.target.address.version: way} if way else {}
-    return {name: Probed(health, ways[name]) for name, health in declared(spec).items() if name in ways}
+    return {name: Probed(health, found) for name, found in ways.items() if (health := declared(spec, name))}
 
 
 def way_of(uplink: Uplink, family: Family) -> ProbePath | None:

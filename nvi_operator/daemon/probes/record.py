@@ -62,11 +62,10 @@ class HealthRecord:
                 entries = [_Entry.parsed(each) for each in json.loads(file.read(_MOST_BYTES))]
         except (OSError, ConflictError, ValueError, TypeError, KeyError, RecursionError):
             return {}
-        probes = declared(spec) if entries else {}
         return {
-            entry.name: Down(entry.since, entry.reason, probes[entry.name])
+            entry.name: Down(entry.since, entry.reason, health)
             for entry in entries
-            if entry.name in probes and entry.probes == repr(probes[entry.name])
+            if (health := declared(spec, entry.name)) and entry.probes == repr(health)
         }
 
     def remove(self) -> None:

@@ -32,7 +32,10 @@ def recorded(directory: Path) -> HealthRecord:
     """By a daemon that saw isp-a and a server fail."""
     record = HealthRecord(1, pytest.fail, directory)
     downs = {}
-    for name, health in declared(load_texts({"edge.yaml": SPEC}).spec).items():
+    spec = load_texts({"edge.yaml": SPEC}).spec
+    for name in ("isp-a", WEB, Server("web", "192.168.1.80")):
+        health = declared(spec, name)
+        assert health is not None
         state = record_state(health) if name in ("isp-a", WEB) else HealthState.initial(health, 900.0)
         downs[name] = (state, health)
     record.write(downs)
@@ -73,7 +76,8 @@ def test_a_record_that_cannot_be_written_is_told_once(tmp_path: Path) -> None:
     said: list[str] = []
     (tmp_path / "health-1.json").mkdir()
     record = HealthRecord(1, said.append, tmp_path)
-    health = declared(load_texts({"edge.yaml": SPEC}).spec)["isp-a"]
+    health = declared(load_texts({"edge.yaml": SPEC}).spec, "isp-a")
+    assert health is not None
     for _ in range(2):
         record.write({"isp-a": (record_state(health), health)})
     (text,) = said
