@@ -11,14 +11,13 @@ whole    up       -> down    fewer than `quorum` targets may still work
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.health import Health
+from nvi_operator.topology.health import ProbedState, State
 
 _RETURN = 0.8  # of a limit, so that a value at the limit does not move flows to and fro
-
-State = Literal["up", "down", "unknown"]
 
 
 class TargetState(NamedTuple):  # a new one for each probe: a dataclass takes three times as long to make
@@ -82,6 +81,10 @@ class HealthState:
     @staticmethod
     def initial(health: Health, now: float) -> HealthState:
         return HealthState((TargetState(),) * len(health.probes), since=now)
+
+    def probed(self, now: float, day: float) -> ProbedState:
+        """The same by the time of day. `now` and `day`: one moment, by the clock of `since` and by that."""
+        return ProbedState(self.state, round(day - (now - self.since), 3), self.reason)
 
     def after(self, target: int, latency: float | None, now: float, health: Health, why: str = "") -> HealthState:
         """The probe of a target was answered within `latency` seconds, or lost (None), for the reason `why`."""

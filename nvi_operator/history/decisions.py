@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,7 +21,7 @@ from typing import Any
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import ConflictError, KernelError
 from nvi_operator.history.revision import Content
-from nvi_operator.store.directory import file_errors, open_file, sweep, write_file
+from nvi_operator.store.directory import damaged_name, file_errors, open_file, sweep, write_file
 
 NAME = "decisions.json"
 VERSION = 1
@@ -198,8 +197,7 @@ class DecisionsFile:
         try:
             return _decisions(json.loads(data))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-            aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
+            aside = damaged_name(self.path)
             try:
                 self.path.rename(aside)
                 became = f"renamed to {aside}"

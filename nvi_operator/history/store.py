@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -34,7 +33,7 @@ from nvi_operator.history.rows import (
     revision_of,
     row_of,
 )
-from nvi_operator.store.directory import file_errors, open_file
+from nvi_operator.store.directory import damaged_name, file_errors, open_file
 
 NAME = "history.sqlite"
 MOST = 1000  # revisions that are kept
@@ -350,8 +349,7 @@ class History:
         return db
 
     def _set_aside(self, error: sqlite3.Error) -> None:
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
+        aside = damaged_name(self.path)
         with file_errors(f"{self.path}: renaming the damaged file"):
             for suffix in ("-wal", "-shm", ""):
                 with suppress(FileNotFoundError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -96,6 +97,11 @@ def write_file(path: Path, data: bytes, *, lasting: bool) -> None:
             os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def damaged_name(path: Path) -> Path:
+    """What a damaged file is renamed to, so that no earlier one is lost."""
+    return path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
 
 
 def sweep(path: Path) -> None:

@@ -14,6 +14,8 @@ from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.health import Health
 from nvi_operator.language.model.services import Target
 
+State = Literal["up", "down", "unknown"]
+
 
 @dataclass(frozen=True)
 class ProbedState:
@@ -23,7 +25,7 @@ class ProbedState:
     unknown: no probe has ended yet, and it counts as if it had none.
     """
 
-    state: Literal["up", "down", "unknown"] = "unknown"
+    state: State = "unknown"
     since: float = 0.0
     reason: str = ""
 

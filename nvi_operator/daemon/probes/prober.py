@@ -167,7 +167,7 @@ class Prober:
         for name, state in found.items():
             known = self._known(name)
             if known is None or known.state != state.state:
-                known = ProbedState(state.state, round(day - (now - state.since), 3), state.reason)
+                known = state.probed(now, day)
             states[name] = known
         self.health = HealthFacts.of(states)
 

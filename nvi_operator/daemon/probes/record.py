@@ -43,7 +43,7 @@ class Down:
 
     def probed(self) -> ProbedState:
         """The same, by the time of day."""
-        return ProbedState("down", round(time.time() - (time.monotonic() - self.since), 3), self.reason)
+        return self.state().probed(time.monotonic(), time.time())
 
 
 class HealthRecord:
