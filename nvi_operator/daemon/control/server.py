@@ -40,6 +40,8 @@ class ControlServer:
     `subscribe` is answered here: with the `last` events, and from then on with each new one.
     """
 
+    seconds = float("inf")
+
     def __init__(
         self,
         streams: Streams,

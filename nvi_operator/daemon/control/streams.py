@@ -1,8 +1,9 @@
 """Many peers on stream sockets, served in the daemon's loop: whatever they do, it never waits for one of them.
 
 Each step takes a few milliseconds at most. What a peer may cost is bounded: the bytes of a request, the time to write
-it, the bytes that wait to be read, the time without any being read. A peer that exceeds one of them is dropped. While
-an answer waits to be read, no further request of that peer is read.
+it, the bytes that wait to be read, the time without any being read; where a connection is for one request, the time
+that it lasts. A peer that exceeds one of them is dropped. While an answer waits to be read, no further request of
+that peer is read.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Connection:
     received: bytearray = field(default_factory=bytearray)
     waiting: bytearray = field(default_factory=bytearray)
     deadline: float | None = None  # of the peer: to complete a request, or to read on
+    end: float = float("inf")  # of the connection, whatever the peer does
     ending: bool = False  # close when everything is sent
     closed: bool = False
 
@@ -85,6 +87,8 @@ class Connection:
 
 class WireProtocol(Protocol):
     """What is spoken on the connections of one listener."""
+
+    seconds: float  # that a connection may last: infinity where a peer may stay and ask nothing
 
     def serve(self, connection: Connection) -> bool:
         """Answer the first request in `received` and remove it. False: none is complete."""
@@ -137,8 +141,8 @@ class Streams:
         """Infinity if no peer owes anything."""
         if self._ready:
             return float("-inf")
-        deadlines = [connection.deadline for connection in self._owing]
-        return min((due for due in (*deadlines, self._muted_until) if due is not None), default=float("inf"))
+        deadlines = [_due(connection) for connection in self._owing]
+        return min(deadlines if self._muted_until is None else [*deadlines, self._muted_until], default=float("inf"))
 
     def step(self) -> None:
         """Accept, read, answer and write, as far as that is possible now and for STEP seconds."""
@@ -172,7 +176,7 @@ class Streams:
                     self._mute()
                 return
             sock.setblocking(False)
-            connection = Connection(sock, _peer(sock), self._now)
+            connection = Connection(sock, _peer(sock), self._now, end=self._now() + language.seconds)
             most = self._most - (self._for_root if connection.peer.uid != 0 else 0)
             if len(self._connections) >= most:
                 language.refuse(connection, "too many connections")
@@ -180,6 +184,7 @@ class Streams:
                 continue
             self._connections[sock.fileno()] = connection, language
             self._epoll.register(sock, select.EPOLLIN)
+            self._watch(connection)
 
     def _mute(self) -> None:
         """No descriptor is left: otherwise the listener would wake the loop without end."""
@@ -239,7 +244,7 @@ class Streams:
         if connection.closed:
             return
         self._epoll.modify(connection.sock, select.EPOLLOUT if connection.waiting else select.EPOLLIN)
-        (self._owing.add if connection.deadline is not None else self._owing.discard)(connection)
+        (self._owing.add if _due(connection) < float("inf") else self._owing.discard)(connection)
 
     def _expire(self) -> None:
         now = self._now()
@@ -248,7 +253,7 @@ class Streams:
             for listener, _ in self._listeners.values():
                 self._epoll.modify(listener, select.EPOLLIN)
         for connection in tuple(self._owing):
-            if connection.deadline is not None and connection.deadline <= now:
+            if _due(connection) <= now:
                 self._drop(connection)
 
     def _drop(self, connection: Connection) -> None:
@@ -263,6 +268,11 @@ class Streams:
             self._epoll.unregister(connection.sock)
         connection.sock.close()
         language.ended(connection)
+
+
+def _due(connection: Connection) -> float:
+    """When it is dropped."""
+    return connection.end if connection.deadline is None else min(connection.deadline, connection.end)
 
 
 def each(connections: Collection[Connection], streams: Streams, data: bytes) -> None:

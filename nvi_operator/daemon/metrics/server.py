@@ -12,11 +12,17 @@ from nvi_operator.kernel.errors import kernel_errors
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MOST = 64  # connections
+SECONDS = 10.0  # for a scrape, which is what Prometheus waits by default
 _BACKLOG = 64
 
 
 class MetricsPage:
-    """The language of its listener: HTTP/1.1, one request for each connection."""
+    """The language of its listener: HTTP/1.1, one request for each connection.
+
+    Every local user can connect, so that none may hold a connection without asking.
+    """
+
+    seconds = SECONDS
 
     def __init__(self, text: Callable[[], bytes]) -> None:
         self._text = text

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from nvi_operator.cli.options import metrics as metrics_option
 from nvi_operator.daemon.control.streams import Streams
 from nvi_operator.daemon.metrics.families import MOST_RULES, Metrics
-from nvi_operator.daemon.metrics.server import MetricsPage, listener
+from nvi_operator.daemon.metrics.server import MOST, SECONDS, MetricsPage, listener
 from nvi_operator.daemon.metrics.textfile import EVERY, Textfile
 from nvi_operator.errors import KernelError, NviError
 from nvi_operator.events.event import Applied, Drift, Healed
@@ -153,6 +153,30 @@ def test_a_scraper_gets_the_page_and_others_are_told_where_it_is() -> None:
     with suppress(ConnectionResetError):  # there is more that was not read
         assert ask("x" * 5000).startswith("HTTP/1.1 503 ")
     assert len(streams) == 0
+    streams.close()
+
+
+def test_a_scraper_gets_in_although_others_connected_and_ask_for_nothing_or_slowly() -> None:
+    now = [0.0]
+    streams = Streams(lambda: now[0], most=MOST, for_root=0)
+    sock = listener("127.0.0.1:0")
+    streams.listen(sock, MetricsPage(lambda: b"nvi_in_sync 1\n"))
+    others = [socket.create_connection(sock.getsockname(), 5) for _ in range(MOST)]
+    for second in range(int(SECONDS)):
+        others[0].sendall(b"G")
+        streams.step()
+        assert len(streams) == MOST, second
+        now[0] += 1
+    streams.step()
+    assert len(streams) == 0
+    with socket.create_connection(sock.getsockname(), 5) as scraper:
+        scraper.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        streams.step()  # accepts it
+        assert len(streams) == 1
+        streams.step()  # answers it
+        assert scraper.recv(65536).startswith(b"HTTP/1.1 200 OK")
+    for other in others:
+        other.close()
     streams.close()
 
 
