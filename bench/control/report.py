@@ -33,10 +33,9 @@ _GROWTH = "d log time / d log entries, from one size to the next: 1 is linear, 0
 
 def _yardstick(results: Sequence[Result]) -> Iterator[str]:
     """A measure of the machine's speed, for times without a ratio."""
-    for result in results:
-        if result.who == EMPTY and result.rounds:
-            empty = duration(result.seconds.median)
-            yield f"What has no x is a time of this machine, on which an empty Python takes {empty}."
+    if empty := [result.seconds.median for result in results if result.who == EMPTY and result.rounds]:
+        span = " to ".join(dict.fromkeys(map(duration, (min(empty), max(empty)))))
+        yield f"What has no x is a time of this machine, on which an empty Python takes {span}."
 
 
 def goals(results: Sequence[Result]) -> str:
