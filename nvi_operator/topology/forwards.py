@@ -159,9 +159,10 @@ def _publics(forward: Forward, family: Family, uplinks: Mapping[str, Uplink]) ->
 
 
 def _home_finder(inside_interfaces: Sequence[Inside]) -> Callable[[Address], int | None]:
-    """The tenant of an address: that of the first inside interface that has it. 0: of none; None: not inside."""
+    """The tenant of the first inside interface that has an address. 0: of none; None: no inside host can have it."""
     # By prefix length, because asking each network in turn is a product of two large numbers.
     homes: dict[tuple[int, int], dict[int, tuple[int, int]]] = {}
+    shared = {(address.version, int(address)) for inside in inside_interfaces for address in inside.shared}
     for order, inside in enumerate(inside_interfaces):
         for network in inside.networks:
             shift = network.max_prefixlen - network.prefixlen
@@ -170,6 +171,8 @@ def _home_finder(inside_interfaces: Sequence[Inside]) -> Callable[[Address], int
 
     def home_of(address: Address) -> int | None:
         number, family = int(address), address.version
+        if (family, number) in shared:
+            return None
         found = (
             same[number >> shift]
             for (version, shift), same in homes.items()

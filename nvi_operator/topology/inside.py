@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.language.model.values import Network
-from nvi_operator.topology.facts import Facts
+from nvi_operator.language.model.values import Address, Network
+from nvi_operator.topology.facts import Facts, LinkFact
 from nvi_operator.topology.interfaces import Inside, Tenant, find_interface
 from nvi_operator.topology.notes import Note
 from nvi_operator.topology.numbers import tenant_table
@@ -33,11 +33,23 @@ def resolve_inside(
             (*interface.networks, *delegated[ifname]),
             tenants[interface.tenant].number if interface.tenant else 0,
             delegated[ifname],
+            frozenset(_shared(facts.links.get(ifname))),
         )
         for ifname, interface in sorted(spec.interfaces.items())
     )
     _name_those_among_uplinks(spec, facts, note)
     return inside_interfaces
+
+
+def _shared(link: LinkFact | None) -> Iterator[Address]:
+    """Broadcast addresses, and IPv6's of all routers of a network (RFC 4291, 2.6.1): what is sent there stops at the
+    gateway itself. The lowest address of an IPv4 network may be a host's since Linux 5.14.
+    """
+    for own in link.addresses if link else ():
+        if own.version == 4 and own.network.prefixlen <= 30:
+            yield own.network.broadcast_address
+        elif own.version == 6 and own.network.prefixlen <= 126:
+            yield own.network.network_address
 
 
 def _name_those_among_uplinks(spec: GatewaySpec, facts: Facts, note: Note) -> None:

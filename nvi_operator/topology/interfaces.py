@@ -106,6 +106,7 @@ class Inside:
     networks: tuple[Network, ...]
     tenant: int
     delegated: tuple[Network, ...] = ()  # of them, what an ISP delegates: public, and translated by no rule for all
+    shared: frozenset[Address] = frozenset()  # of the interface's own networks, the addresses that no host has
 
     def of_family(self, family: Family) -> tuple[Network, ...]:
         return fewest(self.networks, family)

@@ -76,7 +76,7 @@ class Topology:
     suppressed_forwards: tuple[
         str, ...
     ]  # forwards that are not there, because one of the other name has their public port
-    forwards_elsewhere: tuple[tuple[str, Address], ...]  # with a server that is behind no inside interface
+    forwards_elsewhere: tuple[tuple[str, Address], ...]  # with a server that no inside host can be
     redirects: tuple[RedirectRule, ...]
     statics: tuple[StaticEntry, ...]
     twice: tuple[TwiceEntry, ...]

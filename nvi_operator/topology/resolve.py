@@ -51,7 +51,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
     given = (spec.forwards, uplinks, inside_interfaces, tenants, facts.health)
     forwards = resolve_forwards(*given) if before is None else resolve_forwards_again(before, *given)
     _name_suppressed(forwards["suppressed_forwards"], note)
-    notes += forwards_without_way(spec, uplinks, forwards["forwards_elsewhere"])
+    notes += forwards_without_way(spec, uplinks, inside_interfaces, forwards["forwards_elsewhere"])
     local = tuple(_local(facts))
     defaults = tuple(default_ways(spec, uplinks, facts))
     if not facts.assumed:

@@ -10,14 +10,16 @@ from nvi_operator.language.model.source_nat import SourceNat
 from nvi_operator.language.model.values import SELF, Address, Network
 from nvi_operator.language.wording import counted
 from nvi_operator.topology.facts import Facts
-from nvi_operator.topology.interfaces import Uplink
+from nvi_operator.topology.interfaces import Inside, Uplink
+from nvi_operator.topology.ways import shares
 
 _MOST_NAMED = 3  # of forwards, which may be many
+_MANY_TIMES = 100  # an uplink with so small a share was perhaps meant for emergencies
 
 
 def rules_without_effect(spec: GatewaySpec, facts: Facts, uplinks: Sequence[Uplink]) -> Iterator[str]:
     """Rules that give an address to which no answer comes, rules for the gateway's own packets that do not say so,
-    and a `pick` with one address to choose from.
+    a `pick` with one address to choose from, and weights that were perhaps meant to keep an uplink in reserve.
     """
     yield from _unanswered(spec, facts)
     own: set[Network] = {ip_network(address) for uplink in uplinks for address in uplink.addresses}
@@ -27,6 +29,18 @@ def rules_without_effect(spec: GatewaySpec, facts: Facts, uplinks: Sequence[Upli
             yield f"sourceNat {rule.name}: {_is_own(rule.from_)}: for what it sends itself write in: {SELF}"
         if _has_one(rule):
             yield f"sourceNat {rule.name}: pick {rule.as_.pick}: there is only one address to choose: leave pick out"
+        yield from _small_shares(rule, uplinks)
+
+
+def _small_shares(rule: SourceNat, uplinks: Sequence[Uplink]) -> Iterator[str]:
+    for group in shares(rule.as_.tiers, {uplink.name: uplink for uplink in uplinks}):
+        total = sum(weight for _, weight in group)
+        for uplink, weight in group:
+            if weight * _MANY_TIMES <= total:
+                yield (
+                    f"sourceNat {rule.name}: {weight} of {total} flows leave by {uplink.name} also while the others "
+                    "work; for one in reserve write weight 0"
+                )
 
 
 def _unanswered(spec: GatewaySpec, facts: Facts) -> Iterator[str]:
@@ -43,16 +57,26 @@ def _unanswered(spec: GatewaySpec, facts: Facts) -> Iterator[str]:
 
 
 def forwards_without_way(
-    spec: GatewaySpec, uplinks: Sequence[Uplink], elsewhere: Iterable[tuple[str, Address]]
+    spec: GatewaySpec,
+    uplinks: Sequence[Uplink],
+    inside_interfaces: Sequence[Inside],
+    elsewhere: Iterable[tuple[str, Address]],
 ) -> Iterator[str]:
     """Forwards to servers beyond an uplink, which carries sources of its own only: clients need a translation, or a
-    route of the spec. `elsewhere`: servers that are behind no inside interface.
+    route of the spec. `elsewhere`: servers that no inside host can be.
     """
+    shared = {address: inside.interface.ifname for inside in inside_interfaces for address in inside.shared}
     wires = tuple(dict.fromkeys(uplink.interface.ifname for uplink in uplinks))
     by_name = {uplink.name: uplink for uplink in uplinks}
     left: dict[tuple[str, str | None], list[str]] = {}
     for name, server in elsewhere:
-        if not any(_brings(rule, wires, server) for rule in spec.source_nat) and not any(
+        if server in shared:
+            what = "the broadcast address" if server.version == 4 else "the address of all routers"
+            yield (
+                f"forward {name}: {server} is {what} of the network at {shared[server]}, and no host's: "
+                "name the address of a server"
+            )
+        elif not any(_brings(rule, wires, server) for rule in spec.source_nat) and not any(
             not route.to or _is_among(server, route.to) for route in spec.routes
         ):
             beyond = next((uplink.name for uplink in uplinks if _is_among(server, uplink.far)), None)

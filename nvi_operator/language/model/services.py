@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Literal
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.language.model.values import Address, as_text, parse_address
+from nvi_operator.language.model.values import Address, as_text, check_forwarded, parse_address
 from nvi_operator.language.wording import HintedError, nearest, short, shown
 from nvi_operator.pattern import pattern
 
@@ -192,11 +192,11 @@ def parse_target(value: object) -> Target:
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
             raise ValueError(f"{shown(text)} is not of the form [fd00::80]:8443")
-        address = parse_address(host)
+        address = check_forwarded(parse_address(host))
         if address.version != 6:
             raise ValueError(f"{shown(text)}: brackets are for IPv6 addresses only")
         return Target(address, parse_port_range(rest[1:]) if rest else None)
-    return Target(parse_address(text))
+    return Target(check_forwarded(parse_address(text)))
 
 
 def parse_protocol(value: object) -> str:

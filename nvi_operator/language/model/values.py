@@ -57,6 +57,21 @@ def check_hosts(network: Network, field: str) -> None:
     first = int(network.network_address) >> 24 if network.version == 4 else 0
     if first not in _HOSTS and (what := no_hosts(network)):
         _refuse(f"{field} {network}", what)
+    if network.version == 6 and network.network_address.is_link_local:
+        _refuse_link_local(f"{field} {network}")
+
+
+def check_forwarded(address: Address) -> Address:
+    """The address, unless no router may send to it (RFC 4291): ValueError."""
+    if address.version == 6 and address.is_link_local:
+        _refuse_link_local(str(address))
+    return address
+
+
+def _refuse_link_local(whose: str) -> NoReturn:
+    raise HintedError(
+        f"{whose} is link-local: no router forwards to it", "name the global or unique-local address of the host"
+    )
 
 
 def _refuse(whose: str, what: str) -> NoReturn:

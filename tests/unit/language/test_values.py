@@ -107,6 +107,7 @@ REFUSED: list[tuple[Callable[[object], Any], object, str]] = [
     (v.parse_address, "255.255.255.255", "255.255.255.255 is broadcast: no host has it"),
     (v.parse_address, "::ffff:192.0.2.1", "is IPv4-mapped: no host has it"),
     (services.parse_target, "127.0.0.1:80", "127.0.0.1 is loopback: no host has it"),
+    (services.parse_target, "[fe80::1]:80", "fe80::1 is link-local: no router forwards to it"),
     (v.parse_address, "", "is not an IPv4 or IPv6 address"),
     (v.parse_network, "192.0.2.1/24", "'192.0.2.1/24' has host bits set"),
     (v.parse_network, "192.0.2.0/255.255.255.0", "write the prefix length as a number"),

@@ -126,3 +126,20 @@ def test_a_forward_to_a_server_behind_the_only_uplink_needs_a_rule_that_the_note
     rule = "{name: web, in: [wan0], to: [10.6.0.5], as: isp}"
     assert note.endswith(f"first under sourceNat: {rule}")
     assert not any(note.startswith("forward") for note in topology(f"{text}  sourceNat: [{rule}]\n").notes)
+
+
+@pytest.mark.parametrize(
+    ("server", "what"),
+    [
+        ("192.168.1.127", "the broadcast address"),
+        ("fd00:1::", "the address of all routers"),
+        ("192.168.1.255", None),  # of what the spec declares, and of no network of the interface
+        ("192.168.1.0", None),
+    ],
+)
+def test_a_forward_to_an_address_that_no_host_of_the_wire_has_is_noted(server: str, what: str | None) -> None:
+    text = f"{LAN}{TWO}  forwards:\n    web: {{ at: isp-a, ports: 443/tcp, to: '{server}' }}\n"
+    found = topology(text, link("lan0", "192.168.1.1/25", "fd00:1::1/64"), link("wan0"), link("wan1"))
+    notes = [note for note in found.notes if note.startswith("forward web")]
+    expected = f"forward web: {server} is {what} of the network at lan0, and no host's: name the address of a server"
+    assert notes == ([expected] if what else [])

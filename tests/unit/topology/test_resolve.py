@@ -89,6 +89,13 @@ def test_a_route_is_split_by_family() -> None:
             "sourceNat one: pick random: there is only one",
         ),
         ("sourceNat: [{name: one, as: {uplinks: [isp-a, isp-b], pick: random}}]", ""),
+        (
+            "sourceNat: [{name: one, as: {uplinks: {isp-a: 1000, isp-b: 1}}}]",
+            "sourceNat one: 1 of 1001 flows leave by isp-b also while the others work; for one in reserve write",
+        ),
+        ("sourceNat: [{name: one, as: {uplinks: {isp-a: 1000, isp-b: 0}}}]", ""),
+        ("sourceNat: [{name: one, as: {uplinks: {isp-a: 99, isp-b: 1}}}]", "sourceNat one: 1 of 100 flows"),
+        ("sourceNat: [{name: one, as: {uplinks: {isp-a: 98, isp-b: 1}}}]", ""),
         ("sourceNat: [{name: own, in: self, from: 192.168.1.1, as: isp-a}]", ""),
         ("routes: [{name: given, from: 203.0.113.2, via: isp-a}]", ""),
     ],

@@ -233,3 +233,9 @@ def test_what_is_translated_to_loopback_is_refused(section: str, field: str) -> 
     ((_, path, message, hint),) = problems_in(BASE + f"  {section}\n")
     assert (path, message) == (f"spec.{section.split(':')[0]}.a", f"{field} is loopback: no host has it")
     assert hint.startswith("name an address of an inside interface")
+
+
+def test_what_is_translated_to_a_link_local_address_is_refused() -> None:
+    ((_, path, message, hint),) = problems_in(BASE + "  static: {a: {address: 'fe80::9', as: '2001:db8:a:1::9'}}\n")
+    assert (path, message) == ("spec.static.a", "address fe80::9/128 is link-local: no router forwards to it")
+    assert hint == "name the global or unique-local address of the host"
