@@ -3,7 +3,8 @@
 under the gateway's lock, from the first look to the end of verify or revert:
 spec + facts -> topology -> desired ; kernel -> live ; plan = desired - live
 check the plan, apply it step by step, and verify: a second plan must be empty
-another process changed something meanwhile: plan the remaining steps again
+another process changed something meanwhile: plan the remaining steps again; where they lead elsewhere (a new lease),
+the caller accepts the whole again or refuses it
 a step failed: plan back to the state before, apply that, and raise
 """
 
@@ -35,7 +36,9 @@ REPLANS = 3  # in one reconcile, where other processes keep changing the gateway
 OnStep = Callable[[Change], None]  # called with each step before it is applied
 
 
-Accept = Callable[[Plan], None]  # called with the plan before its first step; may raise an NviError
+# Called with the plan before its first step, and during it with the whole of what became of it, where remaining steps
+# that are planned again lead to another state; may raise an NviError.
+Accept = Callable[[Plan], None]
 
 
 def _ignore(change: Change) -> None:
@@ -94,15 +97,23 @@ def reconcile(
     BusyError if another process is changing the gateway; then nothing was done. What `accept` raises: likewise.
     """
     left = NO_PLAN
+    first: Plan | None = None
+    accepted: HostState | None = None
 
     def look() -> Plan:
-        nonlocal left
+        nonlocal left, first, accepted
         seen = dry_run(kernel, compiler).without(paused)
         todo, left = split(seen, compiler.spec.drift if compiler.spec else None, reached)
+        if first is None:
+            first = todo
+            accept(todo)
+        elif accepted != todo.after:
+            accept(_as_a_whole(first, todo, paused))
+        accepted = todo.after
         return todo
 
     with kernel.exclusive():
-        done = _reconcile(kernel, compiler, paused, look, on_step, accept)
+        done = _reconcile(kernel, compiler, paused, look, on_step)
         done = with_stranded(kernel, compiler, done, end=True)
     notes = done.topology.notes if done.topology else ()
     return Outcome(compiler.name, plan=done, requested=reached != done.after, notes=notes, left=left)
@@ -114,10 +125,8 @@ def _reconcile(
     paused: Collection[str],
     look: Callable[[], Plan],
     on_step: OnStep,
-    accept: Accept,
 ) -> Plan:
     todo = look()
-    accept(todo)
     if not todo:
         return todo
     kernel.check(todo)
@@ -128,7 +137,13 @@ def _reconcile(
         if not _auto_chooses_another_dataplane(kernel, compiler, todo):
             error.reverted = True
             raise
-        return _reconcile(kernel, compiler, paused, look, on_step, accept)
+        return _reconcile(kernel, compiler, paused, look, on_step)
+
+
+def _as_a_whole(first: Plan, now: Plan, paused: Collection[str]) -> Plan:
+    """What leads from the state before `first` to the one that `now` leads to."""
+    whole = plan(first.before, now.after).without(paused)
+    return replace(whole, topology=now.topology)
 
 
 def _settle(kernel: AnyKernel, todo: Plan, look: Callable[[], Plan], on_step: OnStep) -> Plan:

@@ -82,7 +82,9 @@ class SavedPlan:
             raise _changed(self.root, _files(self.content, found))
 
     def refuse_other_plan(self, plan: Plan) -> None:
-        """`plan` is what would be done now. ConflictError where that is something else."""
+        """`plan` is what would be done now, or what became of it meanwhile. ConflictError where that is something
+        else.
+        """
         now = tuple(map(_step, plan.steps))
         if now == self.steps:
             return
@@ -155,6 +157,6 @@ def _changed(what: str, lines: list[str]) -> ConflictError:
     more = [f"... and {len(lines) - _SHOWN} more lines"] if len(lines) > _SHOWN else []
     shown = "\n  ".join([*lines[:_SHOWN], *more])
     return ConflictError(
-        f"plan: {what} is no longer what the plan was made of; nothing was changed:\n  {shown}",
+        f"plan: {what} is no longer what the plan was made of; it is not applied:\n  {shown}",
         hint="look at the new plan: nvictl plan --out FILE DIR",
     )

@@ -40,7 +40,7 @@ def test_a_saved_plan_is_applied_where_spec_and_kernel_are_what_it_was_made_of(
     gateway.host.run("ip", "rule", "del", "priority", "1010")
     refused = gateway.nvictl("apply", file, check=False)
     assert (
-        "plan: the kernel is no longer what the plan was made of; nothing was changed:\n  + create fib-rule"
+        "plan: the kernel is no longer what the plan was made of; it is not applied:\n  + create fib-rule"
         in refused.stderr
     )
     assert gateway.differences(spec())
@@ -80,7 +80,7 @@ def test_a_plan_that_another_lease_would_change_is_refused_before_its_first_step
     gateway.nvictl("plan", gateway.spec(spec().replace("addresses: 203.0.113.2", "addresses: auto")), "--out", file)
     gateway.host.ip("addr del 203.0.113.2/29 dev wan0", "addr add 203.0.113.3/29 dev wan0")
     refused = gateway.nvictl("apply", file, check=False)
-    assert "plan: the kernel is no longer what the plan was made of; nothing was changed" in refused.stderr
+    assert "plan: the kernel is no longer what the plan was made of; it is not applied" in refused.stderr
     assert "nvi0" not in gateway.host.run("ip", "-br", "link").stdout
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface
+from pathlib import Path
 
 import pytest
 
-from nvi_operator.errors import ConcurrentChangeError, KernelError, VerifyError
+from nvi_operator.errors import ConcurrentChangeError, ConflictError, KernelError, VerifyError
+from nvi_operator.history.revision import Content
 from nvi_operator.kinds.sysctl import Sysctl
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.language.model.nat_entries import Forward
@@ -16,6 +18,7 @@ from nvi_operator.nft.ast import Table
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import REPLANS, dry_run, reconcile
+from nvi_operator.rollout.saved_plan import SavedPlan
 from nvi_operator.state.host import HostState, Ref
 from nvi_operator.testing import FakeKernel
 from nvi_operator.topology.assume import assume_missing
@@ -133,6 +136,25 @@ def test_a_lease_that_comes_during_a_reconcile_is_no_error_but_more_to_do(leases
     assert str(done.topology.uplinks[0].addresses[0]) == "203.0.113.10"
     assert done.after == kernel.state
     assert not dry_run(kernel, gateway)
+
+
+def test_a_saved_plan_that_a_lease_overtakes_is_reverted_and_the_lease_not_followed_unread() -> None:
+    dynamic = SPEC.uplinks["isp-a"].model_copy(update={"addresses": "auto"})
+    gateway = Compiler("edge", SPEC.model_copy(update={"uplinks": {"isp-a": dynamic}}))
+    kernel = Restless(at(assume_missing(SPEC, Facts("fake")), "203.0.113.2/24"))
+    saved = SavedPlan.of(Path("/etc/nvi"), Content("edge", {}), dry_run(kernel, gateway))
+    with pytest.raises(ConflictError, match="the kernel is no longer what the plan was made of") as refused:
+        reconcile(kernel, gateway, accept=saved.refuse_other_plan)
+    assert (kernel.leases, len(kernel.state), refused.value.reverted) == (0, 0, True)
+    assert "203.0.113.10" in refused.value.message
+    assert "203.0.113.10" not in repr([change.after for change in kernel.applied])
+
+
+def test_a_saved_plan_goes_on_where_others_only_undo_what_it_made() -> None:
+    kernel = shared(1)
+    saved = SavedPlan.of(Path("/etc/nvi"), Content("edge", {}), dry_run(kernel, GATEWAY))
+    reconcile(kernel, GATEWAY, accept=saved.refuse_other_plan)
+    assert not dry_run(kernel, GATEWAY)
 
 
 def test_a_host_that_never_rests_is_an_error_in_the_end() -> None:
