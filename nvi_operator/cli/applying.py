@@ -43,6 +43,7 @@ def apply(
     arguments, spec = context.arguments, loaded.spec
     decisions, lock_out = context.decisions(keeps_on=True), context.lock_out()
     with closing(context.lock()) as lock, context.history() as history:
+        lock.open()  # an ordinary user is told so at once, and of nothing else
         if of is None:
             warn_of_instance(lock)
         give_up_if_due(context, lock, history, decisions)
@@ -133,7 +134,9 @@ def _back(pending: PendingRevision) -> str:
 
 
 def _run_prechecks(spec: GatewaySpec, attempt: Attempt, *, force: bool) -> None:
-    """Warn of what `doctor` calls a problem. Raises ConflictError where another program uses the mark bits."""
+    """Warn of what `doctor` calls a problem, but for rights, which are an error where the plan needs them. Raises
+    ConflictError where another program uses the mark bits.
+    """
     try:
         found = problems(take_survey(spec, try_binding=False), spec)
         if not force:
@@ -141,4 +144,4 @@ def _run_prechecks(spec: GatewaySpec, attempt: Attempt, *, force: bool) -> None:
     except NviError as error:
         attempt.stopped(error)
         raise
-    warn(f"{finding.topic}: {finding.what} (see nvictl doctor)" for finding in found)
+    warn(f"{each.topic}: {each.what} (see nvictl doctor)" for each in found if each.topic != "privileges")

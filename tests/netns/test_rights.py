@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -84,3 +86,18 @@ def test_a_read_only_proc_sys_is_refused_before_anything_is_changed(gateway: Gat
     assert "rights: writing /proc/sys/net" in done.stderr
     assert "Read-only file system. Nothing was changed" in done.stderr
     assert (gateway.owned(), gateway.foreign()) == ([], before)
+
+
+def test_an_ordinary_user_is_told_once_that_root_is_needed(gateway: GatewayHost) -> None:
+    with TemporaryDirectory(prefix="nvi-spec-") as name:
+        Path(name).chmod(0o755)
+        (Path(name) / "gateway.yaml").write_text(spec())
+        done = gateway.host.run(
+            *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", f"PYTHONPATH={ROOT}"),
+            *(sys.executable, "-m", "nvi_operator", "apply", name),
+            check=False,
+        )
+    error, hint = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert error.endswith("opening the lock: Permission denied")
+    assert hint.strip() == "hint: run as root, or use sudo"
