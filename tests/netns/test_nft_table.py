@@ -4,107 +4,36 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nvi_operator.errors import ConcurrentChangeError, KernelError
+from nvi_operator.errors import KernelError
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.kernel.netns import entered
-from nvi_operator.kernel.nft.client import Nft
 from nvi_operator.nft.ast import (
     Chain,
     Concat,
     Count,
-    Element,
     Field,
     Hook,
-    Lookup,
     Match,
     NamedSet,
-    Nat,
     SetRef,
     Table,
-    Verdict,
 )
 from nvi_operator.nft.wire.packed_elements import packed
 from nvi_operator.plan.change import Action, Change
-from nvi_operator.state.host import HostState, Ref
-from nvi_operator.testing import Killed
+from nvi_operator.state.host import HostState
+from tests.netns.nft_place import REF, Place, table
 from tests.unit.nft.test_batches import verdict_table
 
 pytestmark = pytest.mark.netns
-
-REF = Ref("nft-table", "inet nvi")
-INSIDE = NamedSet("inside_4", ("ipv4_addr",), frozenset({(("10.0.0.0/8",), None)}), interval=True)
-GUARD = Chain(
-    "guard",
-    Hook("filter", "postrouting", 300),
-    ((Match(Field("ip saddr"), "==", SetRef("inside_4")), Verdict("drop")),),
-)
-DNAT = Chain("dstnat", Hook("nat", "prerouting", -110), ((Nat("dnat", 4, Lookup(Field("ip daddr"), SetRef("m"))),),))
-
-
-def table(count: int, *, counters: Sequence[str] = (), size: int | None = 8192) -> Table:
-    """So many addresses to translate, and the guard that all packets have to pass."""
-    elements: frozenset[Element] = frozenset(((f"203.0.{n >> 8}.{n & 255}",), ("192.168.1.1",)) for n in range(count))
-    named = packed(NamedSet("m", ("ipv4_addr",), elements, ("ipv4_addr",), size=size))
-    return Table("nvi", frozenset(counters), frozenset({named, INSIDE}), frozenset({DNAT, GUARD}))
-
-
-class Place:
-    """A namespace with the operator's driver in it. `before_*` happen right before the kernel is told something."""
-
-    def __init__(self, name: str, *, remember: bool = False, events: KernelEvents | None = None) -> None:
-        self.name = name
-        self.before_text: list[Callable[[], Any]] = []
-        self.before_elements: list[Callable[[], Any]] = []
-        self.listings = 0
-        place = self
-
-        class SlowNft(Nft):
-            def apply(self, text: str) -> None:
-                if place.before_text:
-                    place.before_text.pop(0)()
-                super().apply(text)
-
-            def list_skeleton(self, name: str) -> list[dict[str, Any]]:
-                place.listings += 1
-                return super().list_skeleton(name)
-
-        with entered(name):
-            more: dict[str, Any] = {"reported": events.elements, "muted": events.without_nft} if events else {}
-            self.driver = NftTableDriver("nvi", remember=remember, nft=SlowNft(), **more)
-        self.wire = self.driver._wire
-        send = self.wire.send
-
-        def slow(*arguments: Any, **options: Any) -> None:
-            if place.before_elements:
-                place.before_elements.pop(0)()
-            send(*arguments, **options)
-
-        self.wire.send = slow  # type: ignore[method-assign]
-
-    def nft(self, text: str) -> Callable[[], object]:
-        """Another process's change, when it is called."""
-        command = ["ip", "netns", "exec", self.name, "nft", text]
-        return lambda: subprocess.run(command, check=True, capture_output=True)
-
-    def look(self) -> Table | None:
-        with entered(self.name):
-            return next(iter(self.driver.observe(HostState())), None)
-
-    def apply(self, after: Table | None, *, seen: Table | None = None) -> None:
-        """From the table in the kernel, or from the one that the caller claims to have `seen`."""
-        with entered(self.name):
-            before = seen or self.look()
-            self.driver.apply(Change(REF, Action.UPDATE, before, after))
 
 
 @pytest.fixture
@@ -112,10 +41,6 @@ def place(name: str) -> Iterator[Place]:
     made = Place(name)
     yield made
     made.driver.close()
-
-
-def killed() -> None:
-    raise Killed
 
 
 # --------------------------------------------------------------------------- what is written and seen
@@ -358,75 +283,3 @@ def test_what_is_as_it_was_written_is_kept_once(place: Place) -> None:
     assert live
     maps = [next(s.elements for s in of.sets if s.name == "m") for of in (live, desired)]
     assert maps[0] is maps[1]
-
-
-# --------------------------------------------------------------------------- killed in between
-
-
-@pytest.mark.parametrize(
-    ("texts", "sends"),
-    [([killed], []), ([], [killed]), ([lambda: None, killed], [])],
-    ids=["before-the-map", "before-its-elements", "before-the-rules"],
-)
-def test_killed_anywhere_in_a_large_first_apply_no_rule_asks_a_map_that_is_not_full(
-    place: Place, texts: list[Callable[[], Any]], sends: list[Callable[[], Any]]
-) -> None:
-    place.before_text, place.before_elements = list(texts), list(sends)
-    with pytest.raises(Killed):
-        place.apply(table(5000))
-    live = place.look()
-    assert live is None or not live.chains
-    place.apply(table(5000))
-    assert place.look() == table(5000)
-
-
-# --------------------------------------------------------------------------- another process at the same time
-
-ELSEWHERE = "add table ip theirs"
-HERE = "add element inet nvi m { 198.51.100.1 : 10.9.9.9 }"
-
-
-@pytest.mark.parametrize("after", [table(4), table(4, counters=["n"])], ids=["elements", "text"])
-def test_a_change_elsewhere_does_not_disturb(place: Place, after: Table) -> None:
-    place.apply(table(3))
-    before = place.look()
-    place.nft(ELSEWHERE)()
-    place.apply(after, seen=before)
-    assert place.look() == after
-
-
-@pytest.mark.parametrize("after", [table(4), table(4, counters=["n"])], ids=["elements", "text"])
-def test_a_change_of_our_table_since_it_was_seen_is_never_overwritten_unseen(place: Place, after: Table) -> None:
-    place.apply(table(3))
-    before = place.look()
-    place.nft(HERE)()
-    changed = place.look()
-    with pytest.raises(ConcurrentChangeError):
-        place.apply(after, seen=before)
-    assert place.look() == changed
-
-
-def test_elements_that_others_change_at_the_very_moment_are_never_overwritten_unseen(place: Place) -> None:
-    place.apply(table(3))
-    place.before_elements = [place.nft(ELSEWHERE)]
-    place.apply(table(4))
-    assert place.look() == table(4)
-    place.before_elements = [place.nft(HERE)]
-    with pytest.raises(ConcurrentChangeError):
-        place.apply(table(5))
-    live = place.look()
-    assert live
-    assert {len(s.elements) for s in live.sets if s.name == "m"} == {5}
-
-
-def test_text_that_others_change_at_the_very_moment_is_looked_at_again(place: Place) -> None:
-    """libnftables cannot carry the generation: what came in the last moment is found out right after."""
-    place.apply(table(3))
-    place.before_text = [place.nft(ELSEWHERE)]
-    place.apply(table(3, counters=["n"]))
-    assert place.look() == table(3, counters=["n"])
-    place.before_text = [place.nft(HERE)]
-    with pytest.raises(ConcurrentChangeError):
-        place.apply(replace(table(3), counters=frozenset({"n", "k"})))
-    place.apply(table(3))
-    assert place.look() == table(3)

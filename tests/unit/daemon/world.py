@@ -17,8 +17,21 @@ from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import NviError
 from nvi_operator.events.event import GatewayEvent
 from nvi_operator.kernel.netlink.events import Event
+from nvi_operator.kinds.sysctl import Sysctl
+from nvi_operator.plan.change import NO_PLAN, Action, Change, Plan
 from nvi_operator.reconcile.outcome import Outcome
 from nvi_operator.sources.directory import SpecDirectory
+from nvi_operator.state.host import Ref
+
+QUIET = Outcome("edge", requested=False)  # nothing to change, and nothing to say
+
+
+def changed(path: str) -> Plan:
+    """A plan that changes one setting."""
+    return replace(NO_PLAN, steps=(Change(Ref("sysctl", path), Action.CREATE, None, Sysctl(path, "1")),))
+
+
+HEALED = Outcome("edge", plan=changed("x"), requested=False)
 
 
 class FakeClock(Clock):
