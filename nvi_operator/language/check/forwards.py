@@ -25,7 +25,7 @@ from nvi_operator.language.check.addresses import (
     own_addresses,
     span_of,
 )
-from nvi_operator.language.check.port_claims import WHOLE, Claims, claim, may_overlap, owner_of, ports_of
+from nvi_operator.language.check.port_claims import WHOLE, Claims, claim, in_order, may_overlap, owner_of, ports_of
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.interfaces import UplinkSpec
@@ -238,10 +238,12 @@ def _conflicts(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
         return _other_clients(spec.forwards[one], spec.forwards[other])
 
     names = list(spec.forwards)
-    for (_, public, protocol), packed in sorted(claims.spans.items()):
+    for place, claimed in sorted(claims.spans.items()):
+        packed = claims.spans[place] = in_order(claimed)
         if not may_overlap(packed):
             continue
         claims.disjoint = False
+        _, public, protocol = place
         spans = [_span(number, names) for number in packed]
         limited = any(spec.forwards[span.owner].is_limited for span in spans)
         for later, earlier in overlapping(spans, apart if limited else None):
