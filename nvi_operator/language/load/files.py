@@ -189,7 +189,7 @@ class SpecFiles:
         most = min(MAX_FILE_BYTES, self._bytes_left)
         size = min(os.fstat(descriptor).st_size, most)
         with open(descriptor, "rb", closefd=False) as file:
-            # What it is said to have first: to ask for the most takes memory that is new each time, ten times as long.
+            # As much as it is said to have first: asking for the most takes new memory each time, ten times as long.
             data = file.read(size + 1)
             if len(data) > size:
                 data += file.read(most - size)
