@@ -10,15 +10,18 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from nvi_operator.daemon.probes import targets
+from nvi_operator.daemon.probes.prober import Probed, Prober
 from nvi_operator.daemon.probes.targets import ProbeTarget, target
 from nvi_operator.daemon.probes.way import ProbePath
-from nvi_operator.language.model.health import Probe
+from nvi_operator.language.model.health import Health, Probe
 from tests.lab import GatewayHost, Site
 from tests.lab.command import Command
 from tests.lab.daemon import Daemon
@@ -211,12 +214,22 @@ def test_a_name_server_that_fails_to_look_up_does_not_work(site: Site, code: int
     assert (latency is not None, why) == (works, "" if works else "the name server says error 2")
 
 
-@pytest.mark.parametrize(("status", "works"), [("204 No Content", True), ("302 Found", False)])
-def test_a_portal_that_asks_for_a_login_does_not_count(site: Site, status: str, works: bool) -> None:
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        ("204 No Content", ""),
+        ("302 Found", "status 302"),
+        ("\x1b[2J\0", "no HTTP response"),
+        ("2", "no HTTP response"),
+    ],
+)
+def test_a_portal_that_asks_for_a_login_does_not_count_nor_what_is_no_status(
+    site: Site, status: str, why: str
+) -> None:
     web_server(site.far, status)
     probe = Probe.model_validate({"http": "http://192.0.2.80/generate_204"})
-    latency, why = ask(site.gateway, probe, way(site.gateway, "wan0", A))
-    assert (latency is not None, why) == (works, "" if works else "status 302")
+    latency, found = ask(site.gateway, probe, way(site.gateway, "wan0", A))
+    assert (latency is not None, found) == (not why, why)
 
 
 def test_tcp_and_ping_in_both_families(site: Site) -> None:
@@ -246,6 +259,57 @@ def test_a_clock_that_is_set_while_a_ping_is_under_way_makes_it_neither_late_nor
     latency, _ = ask(site.gateway, probe, way(site.gateway, "wan0", A))
     assert latency is not None
     assert 0 < latency < 1
+
+
+@pytest.mark.parametrize(("address", "source"), [("192.0.2.80", A), ("2001:db8:f::80", A6)])
+def test_a_ping_is_answered_while_other_programs_ping_the_same_host(site: Site, address: str, source: str) -> None:
+    """mtr for instance: what they are answered takes no place before the answer."""
+    with select.epoll() as epoll:
+        one = target(Probe.model_validate({"ping": address}), way(site.gateway, "wan0", source), epoll)
+        for _ in range(2):
+            site.gateway.call(one.ask)
+            site.gateway.run("ping", "-q", "-c", "200", "-i", "0.002", "-I", source, address)
+        assert one.answer() is not None
+        one.close()
+
+
+def test_after_a_flood_of_answers_the_next_one_is_seen(site: Site) -> None:
+    """Of a host that answers twice a thousand times for instance."""
+    sock = site.far.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((site.far.address, 53))
+    sock.settimeout(5)
+    with select.epoll() as epoll:
+        one = target(Probe.model_validate({"dns": site.far.address}), way(site.gateway, "wan0", A), epoll)
+        for copies in (500, 1):
+            site.gateway.call(one.ask)
+            data, peer = sock.recvfrom(512)
+            for _ in range(copies):
+                sock.sendto(struct.pack("!H", int.from_bytes(data[:2], "big") - 1 & 0xFFFF) + data[2:], peer)
+            sock.sendto(data[:2] + struct.pack("!H", 0x8180) + data[4:], peer)
+            found = one.answer()
+        assert found is not None
+        one.close()
+    sock.close()
+
+
+def test_the_first_answer_is_not_taken_for_a_late_one(site: Site) -> None:
+    """The kernel begins to note the times of packets when the first socket asks for them, and a little later."""
+    health = Health.model_validate({"probes": "192.0.2.80", "interval": 0.1, "timeout": 0.1})
+
+    def loss() -> float:
+        """In percent, when one was answered."""
+        with closing(Prober()) as prober:
+            prober.follow({"isp-a": Probed(health, {4: way(site.gateway, "wan0", A)})})
+
+            def told() -> dict[str, Any]:
+                site.gateway.call(prober.step)
+                found: dict[str, Any] = prober.told()["uplinks"]["isp-a"]["targets"][0]
+                return found if found["latency"] is not None else {}
+
+            lost: float = until(told, "it was answered")["loss"]
+            return lost
+
+    assert [loss() for _ in range(20)] == [0.0] * 20
 
 
 @pytest.mark.parametrize("fields", [{"ping": "192.0.2.80"}, {"tcp": "192.0.2.80:443"}, {"ping": "2001:db8:f::80"}])

@@ -7,6 +7,7 @@ a hundredth of a core. TCP and HTTP need a connection for each question, and the
 
 from __future__ import annotations
 
+import ctypes
 import os
 import select
 import socket
@@ -19,6 +20,7 @@ from nvi_operator.daemon.probes.way import ProbePath
 from nvi_operator.language.model.health import Probe
 
 _SO_TIMESTAMPNS = 35  # include/uapi/asm-generic/socket.h; the old form, of two longs
+_SO_ATTACH_FILTER = 26
 _ICMP_FILTER = 1  # include/uapi/linux/icmp.h, of level SOL_RAW
 _SOL_RAW = 255
 _ICMPV6_FILTER = 1  # include/uapi/linux/icmpv6.h
@@ -30,6 +32,7 @@ _RECURSIVE, _RESPONSE, _RCODE = 0x0100, 0x8000, 0x000F
 _ANSWERED = (0, 3)  # NOERROR, NXDOMAIN
 _NS, _A, _IN = 2, 1, 1
 _LONGEST_ANSWER = 4096
+_MOST_ANSWERS = 64  # that are read to a question: one, and what came late or twice
 _LINGER_NOT = struct.pack("ii", 1, 0)  # close with a reset: no TIME_WAIT for each probe
 
 
@@ -63,6 +66,13 @@ def target(probe: Probe, way: ProbePath, epoll: select.epoll) -> ProbeTarget:
 # --------------------------------------------------------------------------- datagrams
 
 
+def stamp_arrivals(sock: socket.socket) -> None:
+    """Let the kernel note when datagrams arrive. It begins a little later than this returns, if no other socket asked
+    for it, and stamps what arrives until then when it is read (Linux 6.18: `netstamp_work`, net/core/dev.c).
+    """
+    sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+
+
 class _Datagrams(ProbeTarget):
     """Over one socket that is connected to the target, so that it receives from that one alone."""
 
@@ -87,7 +97,7 @@ class _Datagrams(ProbeTarget):
         try:
             if self._socket is None:
                 self._socket = self._open()
-                self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+                stamp_arrivals(self._socket)
             self._asked, self._began = time.time(), time.monotonic()
             self._socket.send(self._question())
         except OSError as error:
@@ -98,8 +108,11 @@ class _Datagrams(ProbeTarget):
         return self._drain(self._socket) if self._socket else None
 
     def _drain(self, sock: socket.socket) -> float | None:
-        """Seconds until the answer to the last question, if it came. What came late for earlier ones is dropped."""
-        for _ in range(64):  # more than that is a flood, and the rest can wait
+        """Seconds until the answer to the last question, if it came. What came late for earlier ones is dropped.
+
+        After a flood the next question gets a socket of its own: answers would wait behind the flood.
+        """
+        for _ in range(_MOST_ANSWERS):
             try:
                 data, ancillary, _, _ = sock.recvmsg(_LONGEST_ANSWER, 64)
             except BlockingIOError:
@@ -109,6 +122,8 @@ class _Datagrams(ProbeTarget):
                 continue
             if self._is_answer(data):
                 return self._taken(_arrival(ancillary))
+        else:
+            self.close()
         return None
 
     def _taken(self, arrival: float) -> float:
@@ -134,11 +149,14 @@ def _arrival(ancillary: list[tuple[int, int, bytes]]) -> float:
 
 
 class _Ping(_Datagrams):
-    """Uses a raw socket: ping sockets are closed to everyone by default (net.ipv4.ping_group_range)."""
+    """Uses a raw socket: ping sockets are closed to everyone by default (net.ipv4.ping_group_range).
+
+    It would receive what other programs are answered as well, such as mtr: the kernel filters by the identifier.
+    """
 
     def __init__(self, probe: Probe, way: ProbePath) -> None:
         super().__init__(probe, way)
-        self._identifier = int.from_bytes(os.urandom(2), "big")
+        self._identifier = 0  # of a socket
 
     def _open(self) -> socket.socket:
         address = self.probe.address
@@ -151,6 +169,8 @@ class _Ping(_Datagrams):
             word = struct.unpack_from("=I", passed, _ECHO_REPLY[6] // 32 * 4)[0] & ~(1 << _ECHO_REPLY[6] % 32)
             struct.pack_into("=I", passed, _ECHO_REPLY[6] // 32 * 4, word)
             made.setsockopt(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, bytes(passed))
+        self._identifier = int.from_bytes(os.urandom(2), "big")
+        _receive_alone(made, _identified(self._identifier, address.version))
         made.connect((str(address), 0))
         return made
 
@@ -169,6 +189,22 @@ class _Ping(_Datagrams):
             return False
         kind, _, _, identifier, number = _ECHO.unpack_from(data, start)
         return bool((kind, identifier, number) == (_ECHO_REPLY[version], self._identifier, self._number))
+
+
+def _identified(identifier: int, version: int) -> list[tuple[int, int, int, int]]:
+    """A filter (struct sock_filter) for echo replies with this identifier."""
+    load = [(0xB1, 0, 0, 0), (0x48, 0, 0, 4)]  # ldxb 4*([0]&0xf); ldh [x + 4]: behind the header of IPv4
+    if version == 6:
+        load = [(0x28, 0, 0, 4)]  # ldh [4]
+    return [*load, (0x15, 0, 1, identifier), (0x06, 0, 0, 0xFFFFFFFF), (0x06, 0, 0, 0)]  # jeq, ret all, ret nothing
+
+
+def _receive_alone(sock: socket.socket, instructions: list[tuple[int, int, int, int]]) -> None:
+    """What the filter (socket(7), SO_ATTACH_FILTER) passes. Raises OSError."""
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in instructions))
+    sock.setsockopt(
+        socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(instructions), ctypes.addressof(code))
+    )
 
 
 class _Dns(_Datagrams):
@@ -262,10 +298,12 @@ class Stream(ProbeTarget):
             return
         words = line.split(None, 2)
         status = words[1] if len(words) > 1 and words[0].startswith(b"HTTP/") else b""
-        if len(status) == 3 and status.startswith(b"2"):
+        if len(status) != 3 or not status.isdigit():  # whatever else it is, nothing repeats it to a terminal
+            self._fail("no HTTP response")
+        elif status.startswith(b"2"):
             self._succeed()
         else:
-            self._fail(f"status {status.decode('ascii', 'replace')}" if status else "no HTTP response")
+            self._fail(f"status {status.decode()}")
 
     def _succeed(self) -> None:
         self._latency = time.monotonic() - self._asked
