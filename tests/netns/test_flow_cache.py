@@ -204,6 +204,70 @@ def test_where_the_kernel_has_no_tcx_its_programs_are_filters_of_clsact(
     assert gateway.foreign() == before
 
 
+def test_filters_of_an_older_kernels_gateway_move_to_tcx_with_their_flows(
+    site: Site, gateway: GatewayHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As nvictl left them that did not know tcx yet."""
+    monkeypatch.setattr(tcx, "available", lambda: False)
+    Operator(site).apply(spec(ON))
+    monkeypatch.undo()
+    site.far.serve(443)
+    with site.client.connect(site.far.address, 443) as flow:
+        for _ in range(40):
+            flow.again()
+        before = cache(gateway)["fast"]
+        assert "update flow-cache lan0 ingress" in gateway.differences(spec(ON))
+        gateway.apply(spec(ON))
+        assert gateway.differences(spec(ON)) == []
+        for _ in range(40):
+            flow.again()
+        assert cache(gateway)["fast"] > before + 70
+    assert "bpf" not in site.gateway.run("tc", "filter", "show", "dev", "lan0", "ingress").stdout
+    assert_order(site)
+
+
+@pytest.mark.parametrize("hook", ["ingress", "egress"])
+def test_a_guard_that_is_put_back_stands_behind_the_cache_and_one_before_it_is_drift(
+    site: Site, gateway: GatewayHost, hook: tcx.Hook
+) -> None:
+    gateway.apply(spec(ON))
+    site.gateway.call(_move_guard, "wan0", hook, None)
+    assert gateway.differences(spec(ON)) == [f"create {hook}-guard wan0 {hook}"]
+    gateway.apply(spec(ON))
+    assert_order(site)
+    site.gateway.call(_move_guard, "wan0", hook, "first")
+    assert gateway.differences(spec(ON)) == [f"update {hook}-guard wan0 {hook}"]
+    gateway.apply(spec(ON))
+    assert_order(site)
+    assert programs(site.gateway)["wan0"] == 4
+    gateway.down()
+    assert not any(programs(site.gateway).values())
+
+
+def assert_order(site: Site) -> None:
+    """The caches of every interface before its guards."""
+
+    def names(ifname: str, hook: tcx.Hook) -> list[str]:
+        listing = tcx.programs(socket.if_nametoindex(ifname), hook)
+        return [syscall.program_info(syscall.program_fd(number)).name for number in listing.programs]
+
+    for ifname in ("lan0", "wan0", "wan1"):
+        assert site.gateway.call(names, ifname, "ingress") == [layout.IN, "nvi_ingress"]
+        assert site.gateway.call(names, ifname, "egress") == [layout.OUT, "nvi_egress"]
+
+
+def _move_guard(ifname: str, hook: tcx.Hook, order: tcx.Order | None) -> None:
+    """To another place among the programs; None: away."""
+    ifindex = socket.if_nametoindex(ifname)
+    listing = tcx.programs(ifindex, hook)
+    fd = next(
+        fd for fd in map(syscall.program_fd, listing.programs) if syscall.program_info(fd).name == f"nvi_{hook}"
+    )
+    tcx.detach(ifindex, hook, fd, listing.revision)
+    if order is not None:
+        tcx.attach(ifindex, hook, fd, order, tcx.programs(ifindex, hook).revision)
+
+
 def test_entries_that_give_way_and_those_that_end_are_told_apart(site: Site, gateway: GatewayHost) -> None:
     gateway.apply(spec(ON))
     site.far.serve(443)

@@ -23,7 +23,9 @@ Mechanism = Literal["tcx", "clsact"]
 
 @dataclass(frozen=True)
 class Attached:
-    """A program at an interface: its number, and its name (with clsact: its filter's)."""
+    """A program at an interface: its number, and its name (with clsact: its filter's). `early`: it is at tcx and runs
+    before one that is to run before it.
+    """
 
     ifindex: int
     hook: Hook
@@ -31,6 +33,12 @@ class Attached:
     program: int
     name: str
     filter: Filter | None = None
+    early: bool = False
+
+
+def _none(name: str) -> bool:
+    """No program is to run before."""
+    return False
 
 
 def preferred() -> Mechanism:
@@ -42,6 +50,7 @@ class Attachments:
     """The programs of one driver, whose names `is_owned` knows.
 
     `mechanism` forces one for new programs. Those of the other are found, and replaced by such, all the same.
+    `runs_before` knows the names of what is to run before them at tcx.
     """
 
     def __init__(
@@ -52,8 +61,10 @@ class Attachments:
         is_owned: Callable[[str], bool],
         *,
         mechanism: Mechanism | None = None,
+        runs_before: Callable[[str], bool] = _none,
     ) -> None:
         self._is_owned = is_owned
+        self._runs_before = runs_before
         self._clsact = Clsact(ipr, rtnetlink, saved)
         self._mechanism = mechanism
 
@@ -90,18 +101,22 @@ class Attachments:
         first: int = 1,
         mechanism: Mechanism | None = None,
     ) -> None:
-        """Attach a loaded program before or after the others of that place, or instead of one.
+        """Attach a loaded program before or after the others of that place, or instead of one; at tcx behind what is
+        to run before it.
 
         The first of several at clsact is the one that came first: a filter takes the lowest preference that is free,
         from `first` on. `name` is the filter's. A replacement by the same mechanism is one step, in which every
-        packet meets either program; otherwise both run for a moment. `mechanism` is the driver's by default.
+        packet meets either program; otherwise, or where that one is early, both run for a moment. `mechanism` is the
+        driver's by default.
         """
         mechanism = mechanism or self.mechanism
-        if replaces is not None and replaces.mechanism == mechanism:
+        if replaces is not None and replaces.mechanism == mechanism and not replaces.early:
             self._replace(replaces, fd, name)
             return
         if mechanism == "tcx":
-            tcx.attach(ifindex, hook, fd, order, tcx.programs(ifindex, hook).revision)
+            listing = tcx.programs(ifindex, hook)
+            ahead = [number for number in listing.programs if self._is_ahead(_name(number))]
+            tcx.attach(ifindex, hook, fd, order, listing.revision, behind=ahead[-1] if ahead else None)
         else:
             self._clsact.attach(ifindex, hook, fd, name, order, first=first)
         if replaces is not None:
@@ -129,10 +144,14 @@ class Attachments:
             listing = tcx.programs(ifindex, hook)
         except NviError:
             return  # the interface has gone
-        for number in listing.programs:
-            name = _name(number)
+        found = [(number, _name(number)) for number in listing.programs]
+        for place, (number, name) in enumerate(found):
             if name is not None and self._is_owned(name):
-                yield Attached(ifindex, hook, "tcx", number, name)
+                early = any(self._is_ahead(other) for _, other in found[place + 1 :])
+                yield Attached(ifindex, hook, "tcx", number, name, early=early)
+
+    def _is_ahead(self, name: str | None) -> bool:
+        return name is not None and self._runs_before(name)
 
 
 def _opened(stack: ExitStack, place: Attached) -> tuple[int, int]:

@@ -23,9 +23,10 @@ Order = Literal["first", "last"]
 
 TYPES: Mapping[Hook, int] = MappingProxyType({"ingress": 46, "egress": 47})  # enum bpf_attach_type
 _ATTACH, _DETACH, _QUERY = 8, 9, 16
-_REPLACE, _BEFORE, _AFTER = 1 << 2, 1 << 3, 1 << 4  # BPF_F_*; BEFORE and AFTER of no program: all of them
+# BPF_F_*; BEFORE and AFTER of no program: all of them. ID: the program beside is given by its number.
+_REPLACE, _BEFORE, _AFTER, _ID = 1 << 2, 1 << 3, 1 << 4, 1 << 5
 _ORDERS: Mapping[Order, int] = MappingProxyType({"first": _BEFORE, "last": _AFTER})
-_CHANGE = struct.Struct("=IIIIIIQ")  # interface, program, type, flags, replaced program, -, expected revision
+_CHANGE = struct.Struct("=IIIIIIQ")  # interface, program, type, flags, replaced, beside, expected revision
 _LIST = struct.Struct("=IIIIQIIQQQQ")
 _COUNT, _REVISION = 24, 56  # where they are in the answer
 _MOST = 64  # BPF_MPROG_MAX
@@ -60,9 +61,13 @@ def programs(ifindex: int, hook: Hook) -> Listing:
     return Listing(tuple(ids[:count]), revision)
 
 
-def attach(ifindex: int, hook: Hook, fd: int, order: Order, revision: int) -> None:
-    """Raises KernelError: a transient one if the programs have changed since `revision`."""
-    _change(_ATTACH, "attaching", ifindex, hook, fd, _ORDERS[order], 0, revision)
+def attach(ifindex: int, hook: Hook, fd: int, order: Order, revision: int, *, behind: int | None = None) -> None:
+    """`behind`: right behind the program of that number, in place of `order`.
+
+    Raises KernelError: a transient one if the programs have changed since `revision`.
+    """
+    flags = _ORDERS[order] if behind is None else _AFTER | _ID
+    _change(_ATTACH, "attaching", ifindex, hook, fd, flags, 0, revision, beside=behind or 0)
 
 
 def replace(ifindex: int, hook: Hook, fd: int, previous: int, revision: int) -> None:
@@ -75,7 +80,16 @@ def detach(ifindex: int, hook: Hook, fd: int, revision: int) -> None:
 
 
 def _change(
-    command: int, what: str, ifindex: int, hook: Hook, fd: int, flags: int, previous: int, revision: int
+    command: int,
+    what: str,
+    ifindex: int,
+    hook: Hook,
+    fd: int,
+    flags: int,
+    previous: int,
+    revision: int,
+    *,
+    beside: int = 0,
 ) -> None:
-    attr = _CHANGE.pack(ifindex, fd, TYPES[hook], flags, previous, 0, revision)
+    attr = _CHANGE.pack(ifindex, fd, TYPES[hook], flags, previous, beside, revision)
     bpf(command, attr, f"bpf program at {hook} of interface {ifindex}: {what}")

@@ -67,7 +67,9 @@ class FlowCacheDriver(Driver):
         self._stack.close()
 
     def observe(self, desired: HostState) -> Iterator[FlowCacheProgram]:
-        """The caches of every interface. Programs that share no maps with the first ones are to be replaced."""
+        """The caches of every interface. Programs that share no maps with the first ones are to be replaced, as are
+        filters where the kernel has tcx: a guard there would run before them.
+        """
         names = dict(socket.if_nameindex())
         places = list(self._places(names))
         self._follow(program for _, program in places)
@@ -76,7 +78,7 @@ class FlowCacheDriver(Driver):
             options = program.options
             if options is not None:
                 apart = [n for n, each in program.maps.items() if shared.setdefault(n, each.number) != each.number]
-                options = None if apart else options
+                options = None if apart or place.mechanism != self._attachments.mechanism else options
             yield FlowCacheProgram(names[place.ifindex], place.hook, options)
 
     def watch(self, found: HostState) -> TcxWatch | None:

@@ -2,7 +2,8 @@
 
 The interface is another's, and so may be its clsact qdisc and other filters. The gateway's filter is known by the
 program's name. It takes the first free preference, so that it is asked early; what runs earlier and ends in a
-verdict takes it out of the path, which `nvictl doctor` names. Where packets of the flow cache pass it, it is at tcx.
+verdict takes it out of the path, which `nvictl doctor` names. Where packets of the flow cache pass it, it is at tcx,
+behind the cache.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from nvi_operator.kernel.bpf.attach import Attached, Attachments, preferred
 from nvi_operator.kernel.bpf.guard import COUNTERS, GuardProgram
 from nvi_operator.kernel.bpf.libbpf import LoadedObject
 from nvi_operator.kernel.bpf.live import opened_maps, read_constants, read_counters
+from nvi_operator.kernel.bpf.live_flow_cache import PROGRAMS as CACHES
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.drivers.tcx_watch import TcxWatch
 from nvi_operator.kernel.handles import Handles
@@ -48,7 +50,8 @@ class GuardDriver(Driver):
 
     @classmethod
     def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> Self:
-        return cls(Attachments(handles.ipr, handles.rtnetlink, handles.saved, cls.program.is_attached))
+        is_own, is_cache = cls.program.is_attached, CACHES.__contains__
+        return cls(Attachments(handles.ipr, handles.rtnetlink, handles.saved, is_own, runs_before=is_cache))
 
     def observe(self, desired: HostState) -> Iterator[Guard]:
         """Every owned guard, on whatever interface."""
@@ -62,9 +65,9 @@ class GuardDriver(Driver):
         return TcxWatch.of(self._by_tcx(found), (self._program.hook,))
 
     def _guard(self, ifname: str, places: Sequence[Attached], desired_by_tcx: bool) -> Guard:
-        if len(places) > 1:  # one was to take the place of the other
+        place = places[0]
+        if len(places) > 1 or place.early:  # one was to take the place of the other, or the flow cache runs behind it
             return self.type(ifname, None, frozenset())
-        (place,) = places
         # Without tcx a filter is all that can be had.
         by_tcx = place.mechanism == "tcx" if tcx.available() else desired_by_tcx
         return self.type(ifname, *self._contents(place.program), by_tcx)
