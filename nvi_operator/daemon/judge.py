@@ -285,9 +285,11 @@ class Judge:
             record(Standing.PENDING)
         else:
             record(Standing.CONFIRMED)
-            if found != found.settled():
+            if found.pending or found.held:
                 with self._exclusive():
                     self._decisions.write(self._decisions.read().settled())
+            elif self._waiting is None:
+                return
         self._prove()
         self._tell_confirmed(lambda: used.content.digest)
 
@@ -349,7 +351,7 @@ class Judge:
     def suspended(self, used: InForce) -> Suspension | None:
         """Is nothing to be changed now? A return that is due is not suspended: the way back in may depend on it."""
         found = self._decisions.read()
-        suspension = found.suspended(self._now(), self._wall())
+        suspension = found.suspended(self._now(), self._wall()) if found.suspension else None
         self._was_suspended = suspension is not None
         return None if used.action == "return" and found.pending is not None else suspension
 

@@ -135,14 +135,14 @@ class Daemon:
             self._invalidation.follow(spec is not None and spec.asks_for_flow_cache)
             del kept
             self._garbage.collect(loaded=loaded, whole=trigger.whole)
-        outcome = replace(outcome, notes=(*outcome.notes, *self._invalidation.notes))
-        self._notes = outcome.notes
+        self._notes = (*outcome.notes, *self._invalidation.notes)
         if self._faults is not None and self._faults[1] is not outcome.plan.topology:
             self._faults = None  # with the 100,000 forwards that it holds
         state = self._directory.state
         outcome = replace(
             outcome,
             gateway=state.good.name if state.good else "",
+            notes=self._notes,
             revision=self._revision(),
             reasons=trigger.reasons,
             changed_by=trigger.changed_by,

@@ -63,7 +63,8 @@ class Plan:
 
     def without(self, paused: Collection[str]) -> Plan:
         """The plan without the steps that touch paused objects (names as of `Ref`)."""
-        return replace(self, steps=tuple(change for change in self.steps if str(change.ref) not in paused))
+        steps = tuple(change for change in self.steps if str(change.ref) not in paused) if paused else self.steps
+        return self if steps == self.steps else replace(self, steps=steps)
 
     def followed_by(self, other: Plan) -> Plan:
         """This plan, then the other."""

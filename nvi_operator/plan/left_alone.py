@@ -38,7 +38,9 @@ def without_ignored(plan: Plan, drift: DriftPolicy | None) -> Plan:
 
 def split(plan: Plan, drift: DriftPolicy | None, reached: HostState | None) -> tuple[Plan, Plan]:
     """What is to be done, and what is only reported. `reached` is what the last reconcile desired."""
-    if drift is None or reached is None or not plan:
+    if not plan:
+        return plan, plan
+    if drift is None or reached is None:
         return plan, replace(plan, steps=())
     drifted = [change for change in plan.steps if reached.objects.get(change.ref) == change.after]
     policies = {str(change.ref): policy_of(drift, plan, change) for change in drifted}

@@ -55,6 +55,7 @@ class Compiler:
         self.spec = spec
         self.lost: frozenset[Network] = frozenset()  # addresses that are no uplink's any more, and have flows still
         self._meaning: _Meaning | None = None
+        self._facts: Facts | None = None  # that the meaning was asked for last; those that it is for are equal
         self._plan: Plan | None = None
         self._prepared: _Meaning | None = None
         self._states: list[tuple[Topology, HostState]] = []  # the last one first
@@ -88,8 +89,9 @@ class Compiler:
         if self.spec is None:
             return None, HostState()
         last = self._meaning
-        if last is None or last.facts is not facts:  # equal facts are mostly the same object
+        if last is None or self._facts is not facts:  # equal facts are mostly the same object
             last = self._meaning = self._compile(self.spec, facts, last)
+            self._facts = facts
         return last.topology, last.desired
 
     def _compile(self, spec: GatewaySpec, facts: Facts, last: _Meaning | None) -> _Meaning:

@@ -75,7 +75,7 @@ class GatewayLock:
         directory: Path = RUN,
     ) -> None:
         self._path = directory / f"lock-{cookie}"
-        self._command = command
+        self._command = printable(command)
         self._wait = wait
         self._alone = alone
         self._say = say
@@ -172,27 +172,26 @@ class GatewayLock:
             pause = min(2 * pause, _PAUSES[1])
 
     def _try(self, what: LockRange) -> bool:
-        while True:
-            fd = self.open()
-            try:
-                fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK, what))
-            except OSError as error:
-                if error.errno in (errno.EAGAIN, errno.EACCES):
-                    return False
-                with file_errors(f"{self._path}: locking"):
+        with file_errors(f"{self._path}: locking"):
+            while True:
+                fd = self.open()
+                try:
+                    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK, what))
+                except OSError as error:
+                    if error.errno in (errno.EAGAIN, errno.EACCES):
+                        return False
                     raise
-            if self._has_name(fd):
-                break
-            self.close()  # it was removed meanwhile
-        self._record(what.value, f"{os.getpid()} {printable(self._command)}".encode())
+                if self._has_name(fd):
+                    break
+                self.close()  # it was removed meanwhile
+            self._record(what.value, f"{os.getpid()} {self._command}".encode())
         return True
 
     def _has_name(self, fd: int) -> bool:
-        with file_errors(f"{self._path}: locking"):
-            try:
-                return os.path.samestat(os.fstat(fd), os.lstat(self._path))
-            except FileNotFoundError:
-                return False
+        try:
+            return os.path.samestat(os.fstat(fd), os.lstat(self._path))
+        except FileNotFoundError:
+            return False
 
     def remove(self) -> bool:
         """Remove the file, unless another process holds it: the next one to lock makes another."""
@@ -205,12 +204,12 @@ class GatewayLock:
 
     def _release(self, what: LockRange) -> None:
         if self._fd is not None:
-            self._record(what.value, b"")
-            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK, what))
+            with file_errors(f"{self._path}: unlocking"):
+                self._record(what.value, b"")
+                fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK, what))
 
     def _record(self, place: int, text: bytes) -> None:
-        with file_errors(f"{self._path}: writing its holder"):
-            os.pwrite(self.open(), text[: _RECORD - 1] + b"\0", place * _RECORD)
+        os.pwrite(self.open(), text[: _RECORD - 1] + b"\0", place * _RECORD)
 
     def _recorded(self, place: int) -> str:
         with file_errors(f"{self._path}: reading its holder"):
