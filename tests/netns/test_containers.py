@@ -170,3 +170,19 @@ def test_what_the_spec_leaves_untranslated_the_engine_leaves_as_well(
     assert {line.split()[1] for line in site.leaks().details} == {BOX, BOX6}
     assert box.connect(site.far.address, 9000).seen == A
     assert box.connect(site.far.address6, 9000).seen == A6
+
+
+def test_what_no_rule_covers_does_not_leave_by_the_address_that_an_engine_finds(
+    site: Site, gateway: GatewayHost, box: Host, declared: str
+) -> None:
+    """In stage 1 the out-interface has no address, so that masquerade takes one of any other, such as an uplink's."""
+    gateway.apply(
+        declared.replace("      as: isp-a\n", "      from: [192.168.1.0/24, fd00:1::/64]\n      as: isp-a\n")
+    )
+    site.far.serve(9000)
+    before = site.used()
+    for address in (site.far.address, site.far.address6):
+        assert not box.pings(address, wait=0.3)
+        assert site.client.connect(address, 9000).seen in (A, A6)
+    assert site.through(before) == ({"isp-a"}, {"isp-a"})
+    assert site.leaks() == 0
