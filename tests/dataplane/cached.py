@@ -126,10 +126,10 @@ class CachedBench:
 
         until(both, "both directions are cached", seconds=30)  # emulated machines are slow
 
-    def offload(self, on: bool) -> None:
+    def offload(self, on: bool, *, checksums: bool | None = None) -> None:
         """Checksums and segments of the hosts: left to be made by the interface, or made at once."""
         for netns in (self.client, self.server):
-            netns.call(_set_offload, netns, on)
+            netns.call(_set_offload, on, on if checksums is None else checksums)
 
     def public(self, address: str) -> str:
         return WAN6 if ":" in address else WAN
@@ -152,9 +152,9 @@ def _bridge(lab: Bench) -> None:
     lab.steer_from(BRIDGE)
 
 
-def _set_offload(netns: Netns, on: bool) -> None:
+def _set_offload(segments: bool, checksums: bool) -> None:
     """struct ethtool_value; ETHTOOL_STXCSUM, ETHTOOL_STSO, ETHTOOL_SGSO: include/uapi/linux/ethtool.h"""
-    for command in (0x17, 0x1F, 0x24):
+    for command, on in ((0x17, checksums), (0x1F, segments), (0x24, segments)):
         value = array("I", [command, int(on)])
         request = struct.pack("16sP16x", b"eth0", value.buffer_info()[0])
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:

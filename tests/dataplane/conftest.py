@@ -6,8 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from nvi_operator.kernel.bpf.attach import preferred
 from tests.dataplane.bench import Bench, bench, working
 from tests.lab.dataplanes import IN_INTERFACES, dataplanes
+
+if preferred() != "tcx":
+    collect_ignore = ["test_tcx.py"]
 
 
 @pytest.fixture(params=dataplanes())

@@ -85,8 +85,7 @@ class FlowCache:
             if self._mechanism == "tcx":
                 tcx.attach(ifindex, hook, fd, "first", tcx.programs(ifindex, hook).revision)
                 return
-            if not any(q.get("kind") == "clsact" for q in ipr.get_qdiscs(index=ifindex)):
-                ipr.tc("add", "clsact", ifindex)
+            _make_clsact(ipr, ifindex)
             for other in _filters(ifindex, hook):
                 moved = syscall.program_fd(other.program)
                 _put(ipr, ifindex, hook, moved, other.name, other.preference + 10)
@@ -246,13 +245,19 @@ def _run(
     def attach() -> None:
         with IPRoute(ext_ack=True) as ipr:
             ifindex = socket.if_nametoindex(ifname)
-            ipr.tc("add", "clsact", ifindex)
-            _put(ipr, ifindex, hook, fd, "test_tags", 1)
+            _make_clsact(ipr, ifindex)
+            _put(ipr, ifindex, hook, fd, "test_tags", 100)  # behind what the cache may have there
 
     try:
         namespace.call(attach)
     finally:
         os.close(fd)
+
+
+def _make_clsact(ipr: Any, ifindex: int) -> None:
+    """The cache has one where it is attached by no tcx."""
+    if not any(q.get("kind") == "clsact" for q in ipr.get_qdiscs(index=ifindex)):
+        ipr.tc("add", "clsact", ifindex)
 
 
 def _filters(ifindex: int, hook: Hook) -> list[Filter]:

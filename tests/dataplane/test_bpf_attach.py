@@ -1,4 +1,4 @@
-"""Programs at an interface, by tcx and by clsact: attached, replaced in one step, ordered, found and detached."""
+"""Programs at an interface, by tcx where there is one and by clsact: attached, replaced, ordered, found, detached."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from nvi_operator.kernel.bpf.attach import Attached, Attachments, Mechanism, pre
 from nvi_operator.kernel.bpf.tcx import Hook, Order
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.store.saved_settings import SavedSettings
+from tests.dataplane.cached import MECHANISMS
 from tests.dataplane.netns import Netns, wire
 
 pytestmark = pytest.mark.netns
 
-MECHANISMS: tuple[Mechanism, ...] = ("tcx", "clsact")
 HOOKS: tuple[Hook, ...] = ("ingress", "egress")
 NAME = "nvi_ingress"
 STAGE = 1 << 31
@@ -168,19 +168,6 @@ def test_a_program_that_has_gone_is_a_transient_error(gateway: Gateway) -> None:
     assert caught.value.transient
 
 
-def test_what_the_other_mechanism_attached_is_replaced(tmp_path: Path) -> None:
-    """After an upgrade of the kernel, or with another choice."""
-    for one, other in (MECHANISMS, MECHANISMS[::-1]):
-        with made(one, tmp_path / one) as gateway:
-            gateway.attach(SPOOFED)
-            (first,) = gateway.at()
-            gateway.attachments._mechanism = other
-            gateway.attach("10.0.0.77", replaces=first)
-            (second,) = gateway.at()
-            assert (first.mechanism, second.mechanism) == (one, other)
-            assert gateway.hears()
-
-
 def test_the_programs_outlive_whoever_attached_them(gateway: Gateway) -> None:
     gateway.attach(SPOOFED)
     gateway.attachments = None  # type: ignore[assignment]
@@ -217,26 +204,6 @@ def test_clsact_that_was_made_goes_with_the_last_program_of_any_driver(tmp_path:
         (another,) = gateway.netns.call(lambda: list(gateway.attachments._clsact.filters("egress")))
         gateway.netns.call(gateway.attachments._clsact.detach, another)
         assert gateway.qdiscs() == ""
-
-
-def test_tcx_needs_no_qdisc(tmp_path: Path) -> None:
-    with made("tcx", tmp_path) as gateway:
-        gateway.attach()
-        assert gateway.qdiscs() == ""
-
-
-def test_a_change_between_listing_and_attaching_is_a_transient_error(tmp_path: Path) -> None:
-    with made("tcx", tmp_path) as gateway:
-        seen = gateway.netns.call(tcx.programs, gateway.ifindex, "ingress").revision
-        gateway.attach()
-
-        def attach_late() -> None:
-            with objects.load("ingress_guard") as guard:
-                tcx.attach(gateway.ifindex, "ingress", guard.programs[NAME], "first", seen)
-
-        with pytest.raises(KernelError) as caught:
-            gateway.netns.call(attach_late)
-        assert caught.value.transient
 
 
 def test_this_kernel_has_a_preference(tmp_path: Path) -> None:
