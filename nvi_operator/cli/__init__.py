@@ -59,7 +59,7 @@ def _run(argv: Sequence[str] | None) -> int:
     _open_what_is_closed()
     arguments = parse(argv)
     try:
-        code = _run_command(arguments)
+        code = with_errors_told(arguments, lambda: run(arguments))
         sys.stdout.flush()  # so that its errors are reported here
         return code
     except BrokenPipeError:
@@ -70,10 +70,6 @@ def _run(argv: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         return 130
     return error_code(arguments.command)
-
-
-def _run_command(arguments: Namespace) -> int:
-    return with_errors_told(arguments, lambda: run(arguments))
 
 
 def with_errors_told(arguments: Namespace, function: Callable[[], int]) -> int:

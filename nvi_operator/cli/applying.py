@@ -13,7 +13,8 @@ from nvi_operator.cli.once import Around, reconcile_once
 from nvi_operator.cli.output import note, show_plan, tell, warn
 from nvi_operator.cli.returning import give_up, give_up_if_due
 from nvi_operator.errors import NviError
-from nvi_operator.history.decisions import Decisions, DecisionsFile, Held, PendingRevision, ReturnTarget
+from nvi_operator.events.revisions import way_back
+from nvi_operator.history.decisions import Decisions, DecisionsFile, Held, ReturnTarget
 from nvi_operator.history.revision import Content
 from nvi_operator.history.store import History
 from nvi_operator.kernel.inspect.survey import take_survey
@@ -77,7 +78,8 @@ def apply(
         note(outcome.plan)
         show_plan(arguments, loaded.name, outcome.plan, applied)
     if trial is not None and trial.pending is not None and arguments.confirm:
-        tell(f"confirm within {arguments.confirm:g} s: nvictl confirm; otherwise: {_back(trial.pending)}")
+        back = way_back(trial.pending.back.revision)
+        tell(f"confirm within {arguments.confirm:g} s: nvictl confirm; otherwise: {back}")
     return 0
 
 
@@ -127,10 +129,6 @@ class _UnderLock:
         found = self._decisions.read()
         if (found.pending or found.held) and not (self._trial and self._trial.pending):
             self._decisions.write(found.settled())
-
-
-def _back(pending: PendingRevision) -> str:
-    return f"back to revision {pending.back.revision}" if pending.back.revision else "no gateway, as before"
 
 
 def _run_prechecks(spec: GatewaySpec, attempt: Attempt, *, force: bool) -> None:

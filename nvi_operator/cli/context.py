@@ -118,10 +118,9 @@ class Context:
         with self.daemon() or nullcontext() as daemon:
             paused = daemon.ask("paused")["paused"] if daemon else {}
         for name in sorted(plan.names & paused.keys()):
-            print(
-                f"note: paused: {name}: nvictl run leaves it alone for {paused[name]:.0f} s: another process keeps "
-                "changing it",
-                file=sys.stderr,
+            tell(
+                f"paused: {name}: nvictl run leaves it alone for {paused[name]:.0f} s: another process keeps "
+                "changing it"
             )
 
     def health(self, spec: GatewaySpec | None) -> HealthFacts:

@@ -152,7 +152,6 @@ def live_host(context: Context, loaded: LoadedSpec, source: str, packet: Packet 
     from nvi_operator.kernel.inspect.nft import read_ruleset
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
-    from nvi_operator.ruleset.table import TABLE
 
     compiler = Compiler(loaded.name, loaded.spec)
     with Kernel(loaded.spec.numbers, observes=True) as kernel:
@@ -162,7 +161,7 @@ def live_host(context: Context, loaded: LoadedSpec, source: str, packet: Packet 
         state = kernel.observe(desired_state(topology))
         routes = read_host_routes(facts.links, loaded.spec.numbers.protocol)
     entries = tuple(known_flows(packet)) if packet else ()
-    foreign = read_ruleset(TABLE)
+    foreign = read_ruleset()
     others = parse_ruleset(foreign.objects, foreign.tables)
     notes = tuple(f"not looked at: {failure}" for failure in foreign.failures)
     about = f"as this host is now; names by {source}"

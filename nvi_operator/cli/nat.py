@@ -100,10 +100,7 @@ def what(parser: ArgumentParser) -> None:
 def _address(text: str) -> object:
     from ipaddress import ip_address
 
-    try:
-        return ip_address(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return options.checked(ip_address, text)
 
 
 def _mark(text: str) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from nvi_operator.cli.command import Option
 
@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 _DIR = "directory (or file) with the gateway's YAML"
 _OUTPUT = 'the form (default: text); with json an error is printed on stdout as well, as {"error": ...}'
 _LONGEST = 86400  # seconds
+
+T = TypeVar("T")
+
+
+def checked(parse: Callable[[str], T], text: str) -> T:
+    """The value of an argument; what `parse` says of a wrong one is told as argparse tells it."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def non_empty(text: str) -> str:
@@ -49,10 +59,7 @@ def duration(text: str) -> float:
     """Seconds: `90s`, `5m`, `1h`. At least one."""
     from nvi_operator.language.operator.values import parse_duration
 
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return checked(parse_duration, text)
 
 
 def last(parser: argparse.ArgumentParser) -> None:
@@ -100,20 +107,14 @@ def hook(text: str) -> EventHook:
     if not text.startswith(("/", "http:", "https:")):
         events, equals, text = text.partition("=")
         kinds = event_kinds(events) if equals else None
-    try:
-        return EventHook(parse_hook(text), kinds)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return EventHook(checked(parse_hook, text), kinds)
 
 
 def metrics(text: str) -> str:
     """A loopback address with its port, or the path of a file."""
     from nvi_operator.language.operator.values import parse_metrics
 
-    try:
-        return parse_metrics(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return checked(parse_metrics, text)
 
 
 def seconds_or_zero(text: str) -> float:
@@ -132,10 +133,7 @@ def one_host(text: str) -> str:
 def any_host(text: str) -> str:
     from nvi_operator.language.model.values import parse_hostname
 
-    try:
-        return parse_hostname(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return checked(parse_hostname, text)
 
 
 def spec(parser: argparse.ArgumentParser) -> None:

@@ -135,4 +135,4 @@ def tell(text: str) -> None:
 
 def note(plan: Plan) -> None:
     for text in plan.topology.notes if plan.topology else ():
-        print(f"note: {text}", file=sys.stderr)
+        tell(text)

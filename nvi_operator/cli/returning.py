@@ -18,6 +18,7 @@ def give_up(context: Context, lock: GatewayLock, history: History, decisions: De
     process did it meanwhile.
     """
     from nvi_operator.cli.once import reconcile_once
+    from nvi_operator.events.revisions import way_back
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.rollout import waiter
     from nvi_operator.rollout.trial import compiler_of, gave_up
@@ -36,11 +37,7 @@ def give_up(context: Context, lock: GatewayLock, history: History, decisions: De
             outcome.raise_failure()
             warn(kernel.warnings)
         why = gave_up(decisions, history, waiter.now())
-    warn([f"revision {pending.revision}: {why}: returned to {_name(back.revision)}"])
-
-
-def _name(revision: int) -> str:
-    return f"revision {revision}" if revision else "no gateway, as before"
+    warn([f"revision {pending.revision}: {why}: {way_back(back.revision)}"])
 
 
 def give_up_if_due(context: Context, lock: GatewayLock, history: History, decisions: DecisionsFile) -> None:

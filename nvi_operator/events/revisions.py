@@ -26,7 +26,7 @@ class Pending(GatewayEvent):
         proof = self.by == "proof"
         how, hand = ("waits for its source to answer", "or ") if proof else ("confirm", "")
         within = f"{how} within {self.within:g} s: {hand}nvictl confirm"
-        return f"revision {self.attempt}: {within}; otherwise {back(self)}"
+        return f"revision {self.attempt}: {within}; otherwise {way_back(self.back)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +56,9 @@ class GivenUp(GatewayEvent):
 
     @property
     def text(self) -> str:
-        return f"revision {self.attempt}: {self.why}: {back(self)}"
+        return f"revision {self.attempt}: {self.why}: {way_back(self.back)}"
 
 
-def back(event: Pending | GivenUp) -> str:
-    return f"back to revision {event.back}" if event.back else "no gateway, as before"
+def way_back(revision: int) -> str:
+    """What is returned to; 0: no gateway."""
+    return f"back to revision {revision}" if revision else "no gateway, as before"

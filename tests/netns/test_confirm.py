@@ -129,7 +129,7 @@ def test_the_next_command_gives_up_what_is_due_where_the_waiter_was_killed(
         overdue(decisions)
     assert gateway.nvictl("confirm", check=False).returncode == 1
     wrong = gateway.nvictl("rollback", "2", check=False)  # which applies it again, by the user's own word
-    assert "returned to revision 1" in wrong.stderr
+    assert "back to revision 1" in wrong.stderr
     assert states(gateway) == [
         (1, "apply", "confirmed"),
         (2, "apply", "returned"),
@@ -242,7 +242,7 @@ def test_what_another_process_gave_up_meanwhile_is_not_given_up_again(
     overdue(decisions)
     with waits_for_the_lock(gateway, tmp_path / "log", "apply", directory) as apply:
         decisions.write(decisions.read().given_up("not confirmed"))
-    assert (apply.code, "returned to" in apply.text) == (0, False)
+    assert (apply.code, "back to" in apply.text) == (0, False)
     assert not gateway.differences(WITHOUT_WEB)
 
 

@@ -71,14 +71,9 @@ def _what_follows(parser: ArgumentParser) -> None:
 
 
 def _address(text: str) -> Address:
-    from argparse import ArgumentTypeError
-
     from nvi_operator.language.model.values import parse_address
 
-    try:
-        return parse_address(text)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None
+    return options.checked(parse_address, text)
 
 
 def _where(parser: ArgumentParser) -> None:

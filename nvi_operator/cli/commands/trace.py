@@ -67,10 +67,7 @@ def _names(parser: ArgumentParser) -> None:
 def _interface(text: str) -> str:
     from nvi_operator.language.model.values import parse_ifname
 
-    try:
-        return parse_ifname(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return options.checked(parse_ifname, text)
 
 
 def _count(text: str) -> int:

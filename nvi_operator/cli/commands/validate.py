@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nvi_operator.cli import checking, options
 from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context
-from nvi_operator.cli.output import print_json
+from nvi_operator.cli.output import print_json, tell
 
 if TYPE_CHECKING:
     from nvi_operator.errors import SpecProblem
@@ -94,7 +93,7 @@ def _every_host(context: Context, operators: list[str]) -> int:
 
 def _tell_notes(notes: Iterable[SpecProblem]) -> None:
     for note in notes:
-        print(f"note: {note}", file=sys.stderr)
+        tell(str(note))
 
 
 def _host_json(each: OnHost, results: Sequence[InvariantResult]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class FlowCacheSurvey:
         except NviError as error:
             return ForeignNft(failures=(error.message,))
         if fingerprint != self._fingerprint or self._foreign.failures:
-            self._foreign = read_ruleset(TABLE)
+            self._foreign = read_ruleset()
         self._generation, self._fingerprint = generation, fingerprint
         return self._foreign
 

@@ -23,6 +23,7 @@ from nvi_operator.kernel.inspect.process import run
 from nvi_operator.kernel.inspect.xt import translated
 from nvi_operator.kernel.netlink.nfnetlink import Nfnetlink
 from nvi_operator.nft.wire.tables import IngressChain, NftTableFact
+from nvi_operator.ruleset.table import TABLE
 
 _SECONDS = 20.0  # for each table: an older nft may never finish one that a newer nft made
 
@@ -61,16 +62,16 @@ class ForeignNft:
     failures: tuple[str, ...] = ()
 
 
-def read_ruleset(own: str) -> ForeignNft:
-    """All tables but `inet OWN`."""
+def read_ruleset() -> ForeignNft:
+    """All tables but the gateway's."""
     objects: list[Mapping[str, Any]] = []
     failures: list[str] = []
     tables: list[NftTableFact] = []
     ingress: list[IngressChain] = []
     try:
         with Nfnetlink() as wire:
-            tables = [table for table in wire.tables() if (table.family, table.name) != ("inet", own)]
-            ingress = [chain for chain in wire.ingress_chains() if (chain.family, chain.table) != ("inet", own)]
+            tables = [table for table in wire.tables() if (table.family, table.name) != ("inet", TABLE)]
+            ingress = [chain for chain in wire.ingress_chains() if (chain.family, chain.table) != ("inet", TABLE)]
     except NviError as error:
         failures.append(error.message)
     for table in tables:

@@ -36,7 +36,6 @@ from nvi_operator.kernel.kmod.survey import survey_module
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink
 from nvi_operator.kernel.rights import refused
 from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.ruleset.table import TABLE
 from nvi_operator.topology.facts import WIDE, LinkFact
 
 _PATHS = (
@@ -59,7 +58,7 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
     `try_binding`: by starting Python, which takes as long as all the rest.
     """
     version = nft_version()
-    foreign = read_ruleset(TABLE) if version is not None else ForeignNft()
+    foreign = read_ruleset() if version is not None else ForeignNft()
     with Rtnetlink() as rtnetlink:
         facts = read_facts(rtnetlink, 0, footprint(spec).uplinks, footprint(spec).protocol, {})
         links = dict(facts.links)

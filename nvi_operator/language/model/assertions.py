@@ -233,10 +233,7 @@ class Assertion(Entry):
             raise ValueError("nothing has to hold: give at least one of only, never, reaches, by and as")
         if self.never == ALL and (self.only or self.reaches or self.by or self.as_):
             raise ValueError("never all says that nothing arrives: leave the others out")
-        for name, services in (("ports", self.ports), ("fromPorts", self.from_ports)):
-            if services and self.protocol:
-                raise ValueError(f"{name} name their protocol already ({services[0]}): leave protocol out")
-        check_protocols(self.ports, self.from_ports)
+        check_protocols(self.ports, self.from_ports, self.protocol)
         if self.in_ and SELF in (self.from_ or ()):
             raise ValueError("the gateway's own packets come in by no interface: write from: self, without in")
         return self

@@ -1,13 +1,13 @@
 """Checks: what has to work after a change that worked before it, or the change is given up."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
 
 from nvi_operator.language.model.base import Entry
 from nvi_operator.language.model.fields import Maybe, Name, SpecAddress, as_tuple
-from nvi_operator.language.model.health import Probe
+from nvi_operator.language.model.health import QUESTIONS, Probe
 from nvi_operator.language.model.validators import BeforeValidator
 from nvi_operator.language.model.values import as_text
 from nvi_operator.language.wording import HintedError, shown
@@ -46,6 +46,8 @@ NetnsName = Annotated[str, BeforeValidator(_netns), WithJsonSchema({"type": "str
 class Check(Entry, Probe):  # pydantic takes the fields of the last base first
     """Something that has to work. A change after which a check fails that worked before it is given up."""
 
+    means: ClassVar[tuple[str, ...]] = (*QUESTIONS, "command")
+
     command: Maybe[Command] = Field(
         None,
         description="A program in /etc/nvi-operator/checks, by its name, and its arguments. It works if it exits "
@@ -61,16 +63,7 @@ class Check(Entry, Probe):  # pydantic takes the fields of the last base first
     within: float = Field(5.0, ge=0.1, le=60, description="Seconds for an answer. Probes ask again each second.")
 
     @model_validator(mode="after")
-    def _asks_one(self) -> Self:
-        given = [field for field in ("ping", "tcp", "dns", "http", "command") if getattr(self, field) is not None]
-        if len(given) != 1:
-            raise ValueError("give exactly one of ping, tcp, dns, http and command")
-        if self.tcp and (not self.tcp.ports or self.tcp.ports.size > 1):
-            raise ValueError(f"tcp {self.tcp}: name one port, as in 192.0.2.80:443")
-        if self.name and not self.dns:
-            raise ValueError("name is what a name server is asked for: it goes with dns")
-        if self.host and not self.http:
-            raise ValueError("host is the name of a web server: it goes with http")
+    def _asks_from_one_place(self) -> Self:
         if self.command and (self.uplink or self.from_):
             raise ValueError("uplink and from are for questions; a command decides by itself how it asks")
         if self.uplink and (self.from_ or self.netns):

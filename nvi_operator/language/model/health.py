@@ -2,7 +2,7 @@
 judges by it.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, WithJsonSchema, model_validator
 
@@ -14,6 +14,9 @@ from nvi_operator.language.model.validators import BeforeValidator, PlainSeriali
 from nvi_operator.language.model.values import HOST_PATTERN, Address, as_text, parse_address
 from nvi_operator.language.wording import HintedError, shown
 from nvi_operator.pattern import pattern
+
+Question = Literal["ping", "tcp", "dns", "http"]
+QUESTIONS: tuple[str, ...] = get_args(Question)
 
 _URL = pattern(r"http://(\[[0-9a-fA-F:.]+\]|[0-9.]+)(?::([0-9]{1,5}))?(/[!-~]*)?")
 _PATH = pattern(r"/[!-~]*")
@@ -79,6 +82,8 @@ Path = Annotated[str, BeforeValidator(_path), WithJsonSchema({"type": "string", 
 class Probe(Model):
     """One target, and how it is asked. The short form, an address, is a ping."""
 
+    means: ClassVar[tuple[str, ...]] = QUESTIONS
+
     ping: Maybe[SpecAddress] = Field(None, description="An address that answers echo requests.")
     tcp: Maybe[SpecTarget] = Field(
         None, description="An address with a port that accepts connections, as in 192.0.2.80:443."
@@ -96,9 +101,8 @@ class Probe(Model):
 
     @model_validator(mode="after")
     def _asks_one(self) -> Self:
-        given = [field for field in ("ping", "tcp", "dns", "http") if getattr(self, field) is not None]
-        if len(given) != 1:
-            raise ValueError("give exactly one of ping, tcp, dns and http")
+        if sum(getattr(self, field) is not None for field in self.means) != 1:
+            raise ValueError(f"give exactly one of {', '.join(self.means[:-1])} and {self.means[-1]}")
         if self.tcp and (not self.tcp.ports or self.tcp.ports.size > 1):
             raise ValueError(f"tcp {self.tcp}: name one port, as in 192.0.2.80:443")
         if self.name and not self.dns:
@@ -119,7 +123,7 @@ class Probe(Model):
         return self.tcp.ports.first if self.tcp and self.tcp.ports else None
 
     @property
-    def kind(self) -> Literal["ping", "tcp", "dns", "http"]:
+    def kind(self) -> Question:
         if self.ping:
             return "ping"
         return "tcp" if self.tcp else "dns" if self.dns else "http"
@@ -148,7 +152,7 @@ class _Targets(Model):
 
 
 class _Question(Model):
-    by: Literal["ping", "tcp", "dns", "http"] = Field(
+    by: Question = Field(
         description="How a server is asked. ping: an echo request. tcp: a connection. http: a page, whose status has "
         "to be 200 to 299. dns: a question, by UDP, at port 53."
     )
@@ -262,4 +266,4 @@ def parse_server_health(value: Any) -> Any:
     return {"by": value} if isinstance(value, str) else value
 
 
-SERVER_HEALTH_SCHEMA: dict[str, Any] = {"enum": ["ping", "tcp", "dns", "http"]}
+SERVER_HEALTH_SCHEMA: dict[str, Any] = {"enum": list(QUESTIONS)}

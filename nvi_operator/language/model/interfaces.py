@@ -42,11 +42,7 @@ class InterfaceSpec(Entry):
     )
 
 
-def _next_hop(value: Any) -> Any:
-    return value if value == "auto" else as_tuple(value)
-
-
-def _addresses(value: Any) -> Any:
+def _auto_or_several(value: Any) -> Any:
     return value if value == "auto" else as_tuple(value)
 
 
@@ -89,14 +85,14 @@ class UplinkSpec(Entry):
 
     interface: IfName = Field(description="The interface that it is reached through.")
     next_hop: Annotated[
-        Maybe[Literal["auto"] | Addresses], BeforeValidator(_next_hop), WithJsonSchema(_AUTO_OR_ADDRESSES)
+        Maybe[Literal["auto"] | Addresses], BeforeValidator(_auto_or_several), WithJsonSchema(_AUTO_OR_ADDRESSES)
     ] = Field(
         None,
         description="The router's address, one per family. auto: what DHCP or router advertisements "
         "put into the main table. Left out: a point-to-point link that needs none.",
     )
     addresses: Annotated[
-        Literal["auto"] | Addresses, BeforeValidator(_addresses), WithJsonSchema(_AUTO_OR_ADDRESSES)
+        Literal["auto"] | Addresses, BeforeValidator(_auto_or_several), WithJsonSchema(_AUTO_OR_ADDRESSES)
     ] = Field(
         "auto",
         description="The addresses on the interface that belong to this uplink; the first of each family is "

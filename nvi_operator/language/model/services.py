@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -118,8 +118,13 @@ def parse_service(value: object) -> Service:
     return Service(protocol, parse_port_range(ports))
 
 
-def check_protocols(ports: Iterable[Service] | None, from_ports: Iterable[Service] | None) -> None:
-    """Check `ports` and `fromPorts`, where both are given. Raises ValueError."""
+def check_protocols(
+    ports: Sequence[Service] | None, from_ports: Sequence[Service] | None, protocol: object = None
+) -> None:
+    """Check `ports` and `fromPorts` with each other, and that `protocol` stands beside neither. Raises ValueError."""
+    for name, services in (("ports", ports), ("fromPorts", from_ports)):
+        if services and protocol:
+            raise ValueError(f"{name} name their protocol already ({services[0]}): leave protocol out")
     if not ports or not from_ports:
         return
     if alone := {service.protocol for service in ports} ^ {service.protocol for service in from_ports}:

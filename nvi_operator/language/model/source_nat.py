@@ -282,8 +282,5 @@ class SourceNat(Entry):
 
     @model_validator(mode="after")
     def _ports_bring_their_protocol(self) -> Self:
-        for name, services in (("ports", self.ports), ("fromPorts", self.from_ports)):
-            if services and self.protocol:
-                raise ValueError(f"{name} name their protocol already ({services[0]}): leave protocol out")
-        check_protocols(self.ports, self.from_ports)
+        check_protocols(self.ports, self.from_ports, self.protocol)
         return self
