@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nvi_operator.kinds import KINDS
 from nvi_operator.language.load.loader import load_texts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,3 +77,8 @@ def test_each_decision_has_a_number_of_its_own() -> None:
     assert numbers == list(range(1, len(decisions) + 1))
     for number, decision in zip(numbers, decisions, strict=True):
         assert decision.read_text(encoding="utf-8").startswith(f"# {number:04}: ")
+
+
+def test_the_glossary_names_every_kind() -> None:
+    (line,) = (line for line in (ROOT / "docs/glossary.md").read_text().splitlines() if line.startswith("| kind |"))
+    assert set(re.findall(r"`([a-z-]+)`", line)) == set(KINDS)
