@@ -131,20 +131,7 @@ class Reader:
 
     def local(self, passing: Passing, ifname: str | None = None) -> Spans:
         """The gateway's own addresses, of all interfaces or of one."""
-        return own_addresses(self._machine, passing.family, ifname)
-
-
-def own_addresses(machine: Machine, family: int, ifname: str | None = None) -> Spans:
-    found = [
-        (int(address.ip), int(address.ip))
-        for interface in machine.interfaces.values()
-        if ifname in (None, interface.name)
-        for address in interface.addresses
-        if address.version == family
-    ]
-    if family == 4 and ifname in (None, "lo"):
-        found.append((127 << 24, (128 << 24) - 1))
-    return Spans.of(found)
+        return self._machine.own_addresses(passing.family, ifname)
 
 
 _SIDES = {"saddr": "source", "daddr": "destination", "sport": "source_port", "dport": "destination_port"}

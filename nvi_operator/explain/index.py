@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence, Set
+from collections import defaultdict
+from collections.abc import Mapping, Sequence, Set
 from functools import cached_property
 from typing import Any
 
 from nvi_operator.explain.numbers import span_of
 from nvi_operator.explain.space import VariableColumn
+from nvi_operator.explain.spans import Span, Spans
 from nvi_operator.nft.ast import Element, NamedSet, Value, Verdict
 from nvi_operator.nft.wire.codec import Codec
 from nvi_operator.nft.wire.packed_elements import PackedElements
@@ -95,6 +97,15 @@ class Index:
             numbers = [int.from_bytes(v, "big") if isinstance(v, bytes) else v for v in column]
             found.append(VariableColumn(numbers, numbers))
         return tuple(found)
+
+    @cached_property
+    def spans(self) -> Mapping[Datum, Spans]:
+        """The keys, of one field, by what the elements hold."""
+        (column,) = self.columns
+        found: dict[Datum, list[Span]] = defaultdict(list)
+        for row in range(len(self)):
+            found[self.datum(row)].append((column.lows[row], column.highs[row]))
+        return {datum: Spans.of(parts) for datum, parts in found.items()}
 
     @property
     def elements(self) -> Set[Element]:

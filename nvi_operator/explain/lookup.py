@@ -33,15 +33,11 @@ def grouped(
 
 
 def _by_spans(passing: Passing, term: Term, index: Index) -> tuple[list[tuple[Passing, Datum]], list[Passing]]:
-    spans: dict[Datum, list[tuple[int, int]]] = defaultdict(list)
-    column = index.columns[0]
-    for row in range(len(index)):
-        spans[index.datum(row)].append((column.lows[row], column.highs[row]))
     hits: list[tuple[Passing, Datum]] = []
     rest: Passing | None = passing
-    for datum, parts in spans.items():
+    for datum, spans in index.spans.items():
         if rest is not None:
-            inside, rest = rest.split(term, Spans.of(parts))
+            inside, rest = rest.split(term, spans)
             if inside is not None:
                 hits.append((inside, datum))
     return hits, [rest] if rest is not None else []

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
+from functools import cached_property
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.flow import ConntrackEntry
+from nvi_operator.explain.spans import Spans
 from nvi_operator.explain.step import EntryOrigin, HostRoute, Subject
+from nvi_operator.language.model.values import Family
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.facts import InterfaceAddress, RouteTableFact
@@ -55,6 +58,25 @@ class Machine:
     tables: Mapping[int, RouteTableFact] = field(default_factory=dict)
     origin: Callable[[Subject], EntryOrigin | None] = nowhere
     device: str = "nvi0"
+
+    @cached_property
+    def _own(self) -> dict[tuple[Family, str | None], Spans]:
+        return {}
+
+    def own_addresses(self, family: Family, ifname: str | None = None) -> Spans:
+        """The gateway's own addresses, of all interfaces or of one."""
+        if (family, ifname) not in self._own:
+            found = [
+                (int(address.ip), int(address.ip))
+                for interface in self.interfaces.values()
+                if ifname in (None, interface.name)
+                for address in interface.addresses
+                if address.version == family
+            ]
+            if family == 4 and ifname in (None, "lo"):
+                found.append((127 << 24, (128 << 24) - 1))
+            self._own[family, ifname] = Spans.of(found)
+        return self._own[family, ifname]
 
     def knowing(self, *entries: ConntrackEntry | None) -> Machine:
         """A machine that also has the entries of earlier walks: a further packet of a flow is then no new one."""

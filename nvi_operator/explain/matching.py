@@ -26,6 +26,7 @@ class Matcher:
         self._indexes = indexes
         self._reverse_path = reverse_path
         self._spans: dict[str, Spans] = {}
+        self._constants: dict[tuple[Value | frozenset[Value], str], Spans] = {}
 
     def match(self, passing: Passing, match: Match) -> Parts:
         """UnknownFieldError where the ruleset never writes such a match."""
@@ -61,8 +62,11 @@ class Matcher:
     def _values(self, right: Value | SetRef | frozenset[Value], type_: str) -> Spans:
         if isinstance(right, SetRef):
             return self.of_set(right.name)
-        members = right if isinstance(right, frozenset) else (right,)
-        return Spans.of(span_of(member, type_) for member in members)
+        known = self._constants.get((right, type_))
+        if known is None:
+            members = right if isinstance(right, frozenset) else (right,)
+            known = self._constants[right, type_] = Spans.of(span_of(member, type_) for member in members)
+        return known
 
     def of_set(self, name: str) -> Spans:
         """Every value of a set with one field."""

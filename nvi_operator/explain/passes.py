@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 
 from nvi_operator.explain import conntrack
 from nvi_operator.explain.chains import Chains, indexes_of, table_of
-from nvi_operator.explain.fields import Reader, own_addresses
+from nvi_operator.explain.fields import Reader
 from nvi_operator.explain.index import Index
 from nvi_operator.explain.limits import Limit
 from nvi_operator.explain.machine import Machine
@@ -100,14 +100,17 @@ class Passes:
                 if martian is not None:
                     ends.put(martian.noted("routing", "dropped", note=f"martian {name}"), Dropped(f"martian {name}"))
         if rest is not None and family == 4 and not self._accepts_local(rest):
-            no_sources = own_addresses(self.machine, 4)
-            for ends_of_networks in self.router.broadcasts.values():
-                no_sources |= ends_of_networks
-            martian, rest = rest.split(rest.now["source"], no_sources)
+            martian, rest = rest.split(rest.now["source"], self._no_sources)
             if martian is not None:
                 ends.put(martian.noted("routing", "dropped", note="martian source"), Dropped("martian source"))
         if rest is not None:
             yield rest
+
+    @cached_property
+    def _no_sources(self) -> Spans:
+        """The gateway's own addresses of IPv4, and those of broadcasts."""
+        broadcasts = (span for spans in self.router.broadcasts.values() for span in spans)
+        return Spans.of((*self.machine.own_addresses(4), *broadcasts))
 
     def _accepts_local(self, passing: Passing) -> bool:
         path = f"net/ipv4/conf/{passing.in_interface}/accept_local"

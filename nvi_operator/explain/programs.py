@@ -21,7 +21,7 @@ from nvi_operator.kinds.egress_guard import EgressGuard, GuardEntry, PrefixRole
 from nvi_operator.kinds.ingress_guard import IngressGuard
 from nvi_operator.kinds.link import Link
 from nvi_operator.kinds.tc_program import TcProgram
-from nvi_operator.language.model.values import Family
+from nvi_operator.language.model.values import FAMILIES, Family
 
 _NEIGHBOURS = Spans.of(((133, 133), (135, 136)))
 _MULTICAST_6 = Spans(((0xFF << 120, (1 << 128) - 1),))
@@ -108,16 +108,23 @@ class Programs:
 
     # ------------------------------------------------------------------ ingress
 
+    @cached_property
+    def _ingress_guards(self) -> Mapping[str, IngressGuard]:
+        guards = self._machine.state.of_kind("ingress-guard")
+        return {guard.ifname: guard for guard in guards if isinstance(guard, IngressGuard)}
+
+    @cached_property
+    def _guarded(self) -> Mapping[tuple[str, Family], Spans]:
+        """The sources that each guard at an ingress lets nobody have."""
+        return {
+            (guard.ifname, family): Spans.of(address_span(a) for a in guard.entries if (":" in a) == (family == 6))
+            for guard in self._ingress_guards.values()
+            for family in FAMILIES
+        }
+
     def arrived(self, passing: Passing, ends: Ends) -> Passing | None:
         """What the guard at the ingress lets in."""
-        guard = next(
-            (
-                g
-                for g in self._machine.state.of_kind("ingress-guard")
-                if isinstance(g, IngressGuard) and g.ifname == passing.in_interface
-            ),
-            None,
-        )
+        guard = self._ingress_guards.get(passing.in_interface or "")
         if guard is None:
             return passing
         if guard.stage_mask is None:
@@ -125,8 +132,7 @@ class Programs:
             return None
         if passing.mark & guard.stage_mask:
             return passing
-        own = Spans.of(s for a in guard.entries for s in [address_span(a)] if (":" in a) == (passing.family == 6))
-        refused, rest = passing.split(passing.now["source"], own)
+        refused, rest = passing.split(passing.now["source"], self._guarded[guard.ifname, passing.family])
         if refused is not None:
             step = refused.noted("ingress", "dropped", guard, note="its source is an address of the gateway")
             ends.put(step, Dropped(f"ingress of {guard.ifname}", "spoofed"))

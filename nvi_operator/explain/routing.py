@@ -12,7 +12,6 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.explain.fields import own_addresses
 from nvi_operator.explain.limits import Limit
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.numbers import address_span, protocol_of
@@ -184,7 +183,7 @@ class Router:
     def _local(
         self, rule: FibRule, passing: Passing, asked: FibLookup, found: list[tuple[Passing, FibResult]]
     ) -> list[Passing]:
-        own = own_addresses(self._machine, passing.family, asked.oif)
+        own = self._machine.own_addresses(passing.family, asked.oif)
         own |= self._anycast(asked.oif) if passing.family == 6 else NOTHING
         inside, rest = passing.split(asked.destination, own)
         if inside is not None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.values import Address, Network
 
 Span = tuple[int, int]  # the first and the last
+_FIRST, _LAST = itemgetter(0), itemgetter(1)
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Spans:
         return iter(self.parts)
 
     def __contains__(self, number: int) -> bool:
-        at = bisect_right(self.parts, number, key=lambda span: span[0])
+        at = bisect_right(self.parts, number, key=_FIRST)
         return at > 0 and number <= self.parts[at - 1][1]
 
     @property
@@ -66,6 +68,10 @@ class Spans:
         return Spans(tuple((first + by, last + by) for first, last in self.parts)) if by else self
 
     def __and__(self, other: Spans) -> Spans:
+        if len(other.parts) == 1:
+            return self._between(*other.parts[0])
+        if len(self.parts) == 1:
+            return other._between(*self.parts[0])
         if self.parts == other.parts:
             return self
         found: list[Span] = []
@@ -80,6 +86,19 @@ class Spans:
             else:
                 j += 1
         return Spans(tuple(found))
+
+    def _between(self, first: int, last: int) -> Spans:
+        parts = self.parts
+        if not parts or (first <= parts[0][0] and parts[-1][1] <= last):
+            return self
+        start = bisect_left(parts, first, key=_LAST)
+        end = bisect_right(parts, last, lo=start, key=_FIRST)
+        if start == end:
+            return NOTHING
+        kept = list(parts[start:end])
+        kept[0] = max(kept[0][0], first), kept[0][1]
+        kept[-1] = kept[-1][0], min(kept[-1][1], last)
+        return Spans(tuple(kept))
 
     def __sub__(self, other: Spans) -> Spans:
         found: list[Span] = []

@@ -19,10 +19,11 @@ from nvi_operator.explain.spans import NOTHING, Spans
 from nvi_operator.explain.verdict import Delivered, Forwarded
 from nvi_operator.explain.walk import Walk, reply, walks
 from nvi_operator.language.model.values import Address, Family
-from nvi_operator.preview.outcome import FlowOutcome, outcome_of
+from nvi_operator.preview.outcome import FlowOutcome, outcome_of, wrong_with
 from nvi_operator.preview.regions import regions
 from nvi_operator.topology.model import Topology
 
+_SENT_TO = Term("destination").variable
 MOST_ROWS = 100  # of a map, that are told one by one
 
 
@@ -100,9 +101,10 @@ def _join(found: dict[object, FlowChange], key: object, change: FlowChange) -> N
 
 def _changes_of(region: Region, before: GatewaySide, after: GatewaySide) -> Iterator[FlowChange]:
     names = _names(before, after)
-    walked, compared = set[object](), set[object]()  # where the kernel chooses, many walks are of one class
-    for was in walks(before.machine, region):
-        if was.chosen and not _is_lost(was) and _is_known(was.region, walked):
+    # Where the kernel chooses, many walks are of one class.
+    arrived, lost, compared = set[object](), set[object](), set[object]()
+    for was in _lost_as_one(walks(before.machine, region)):
+        if was.chosen and _is_known(was.region, lost if _is_lost(was) else arrived):
             continue
         for now in walks(after.machine, was.region):
             if _is_lost(was) and _is_lost(now):
@@ -115,6 +117,34 @@ def _changes_of(region: Region, before: GatewaySide, after: GatewaySide) -> Iter
                 for space, old, new in _outcomes(before, after, _narrowed(was, part), _narrowed(now, part)):
                     if old != new:
                         yield from _change(region, replace(now.region, space=space), {old}, {new}, names)
+
+
+def _lost_as_one(found: Iterable[Walk]) -> Iterator[Walk]:
+    """Of packets that are lost it does not matter which of a table's routes refused them."""
+    lost: list[Walk] = []
+    for walk in found:
+        if _is_lost(walk):
+            lost.append(walk)
+        else:
+            yield walk
+    for space, (first, *_) in _joined(lost, lambda walk: (walk.verdict, walk.chosen)):
+        yield _narrowed(first, space)
+
+
+def _joined(found: Iterable[Walk], key: Callable[[Walk], object]) -> Iterator[tuple[Space, list[Walk]]]:
+    """Walks of one key that differ only in where their packets are sent, with the space of all of them."""
+    alike: dict[object, list[Walk]] = {}
+    for walk in found:
+        space = walk.region.space
+        others = tuple(item for item in space.domains.items() if item[0] != _SENT_TO)
+        alike.setdefault((key(walk), others, space.bundles, space.without), []).append(walk)
+    for of_one in alike.values():
+        spaces = [walk.region.space for walk in of_one]
+        if len(spaces) == 1:
+            yield spaces[0], of_one
+        else:
+            sent_to = Spans.of(span for space in spaces for span in space.domains.get(_SENT_TO, NOTHING))
+            yield spaces[0].narrowed(_SENT_TO, sent_to), of_one
 
 
 def _is_known(region: Region, known: set[object]) -> bool:
@@ -134,17 +164,31 @@ def _outcomes(
         for space, old_answers in _by_answer(before, _narrowed(was, part)):
             yield (
                 space,
-                outcome_of(_narrowed(was, space), (_narrowed(a, space) for a in old_answers), before.topology),
-                outcome_of(_narrowed(now, space), (_narrowed(a, space) for a in answers), after.topology),
+                outcome_of(_narrowed(was, space), _within(old_answers, space), before.topology),
+                outcome_of(_narrowed(now, space), _within(answers, space), after.topology),
             )
 
 
 def _by_answer(side: GatewaySide, walk: Walk) -> Iterator[tuple[Space, Sequence[Walk]]]:
     answers = reply(side.machine, walk)
-    if len(answers) < 2 or any(answer.chosen for answer in answers):
+    if _is_of_all(answers):
+        yield walk.space, answers
+        return
+    wrong = {id(answer): wrong_with(walk, answer, side.topology) for answer in answers}
+    if len(set(wrong.values())) == 1:
         yield walk.space, answers
     else:
-        yield from ((answer.region.space, (answer,)) for answer in answers)
+        yield from _joined(answers, lambda answer: wrong[id(answer)])
+
+
+def _within(answers: Sequence[Walk], space: Space) -> Iterable[Walk]:
+    """The answers to a part of the packets. Those to parts of a class that fare alike are judged each by its own."""
+    return (_narrowed(answer, space) for answer in answers) if _is_of_all(answers) else answers
+
+
+def _is_of_all(answers: Sequence[Walk]) -> bool:
+    """Is each an answer to all packets of a class, rather than to a part of them?"""
+    return len(answers) < 2 or any(answer.chosen for answer in answers)
 
 
 def _names(*sides: GatewaySide) -> dict[str, str]:

@@ -61,7 +61,7 @@ def outcome_of(walk: Walk, answers: Iterable[Walk], topology: Topology) -> FlowO
         translated["source_port"],
         translated["destination"],
         translated["destination_port"],
-        next((wrong for answer in answers if (wrong := _wrong(walk, answer, topology)) is not None), None),
+        next((wrong for answer in answers if (wrong := wrong_with(walk, answer, topology)) is not None), None),
     )
 
 
@@ -101,9 +101,9 @@ def _translated(walk: Walk, name: str) -> Spans | None:
     return None if walk.terms[name] == Term(name) else walk.leaving(name)
 
 
-def _wrong(walk: Walk, answer: Walk, topology: Topology) -> str | None:
-    """None: the answer goes back to who asked, by where the question came from, or by the uplink whose address was
-    asked.
+def wrong_with(walk: Walk, answer: Walk, topology: Topology) -> str | None:
+    """What is wrong with the way of an answer; None: it goes back to who asked, by where the question came from or by
+    the uplink whose address was asked.
     """
     end, by = end_of(answer, topology)
     if end is End.GATEWAY:
@@ -114,5 +114,7 @@ def _wrong(walk: Walk, answer: Walk, topology: Topology) -> str | None:
     if answer.leaving("destination") != answer.region.values("source") or answer.leaving("source") != asked:
         return f"by {by} with other addresses"
     came_by = {name_of(topology, ifname, walk.region.family) for ifname in walk.region.in_interfaces if ifname}
-    owner = next((u.name for u in topology.uplinks if asked & Spans.networks(u.sources(walk.region.family))), None)
-    return None if by in came_by or by == owner else f"by {by}"
+    if by in came_by:
+        return None
+    owned = (u.name for u in topology.uplinks if asked & Spans.networks(u.sources(walk.region.family)))
+    return None if by == next(owned, None) else f"by {by}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from ipaddress import ip_address
 
 import pytest
@@ -11,7 +12,7 @@ from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import TCP, UDP, Packet
 from nvi_operator.explain.region import Region
 from nvi_operator.explain.surroundings import machine_of
-from nvi_operator.explain.walk import Walk, walks
+from nvi_operator.explain.walk import Walk, reply, walks
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.preview import classes
@@ -161,6 +162,41 @@ def test_flows_that_uplinks_share_are_compared_once(monkeypatch: pytest.MonkeyPa
     walked.clear()
     flow_changes(many(4, of=4), many(3, of=4))
     assert eight < 3 * len(walked)
+
+
+def test_twice_as_many_uplinks_take_twice_as_many_walks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each with a network of its own, of which a route refuses what nothing translates, and a forward."""
+    begun = list[object]()
+
+    def counted(walk: Callable[..., object]) -> Callable[..., object]:
+        def count(machine: Machine, packets: object) -> object:
+            begun.append(packets)
+            return walk(machine, packets)
+
+        return count
+
+    monkeypatch.setattr(classes, "walks", counted(walks))
+    monkeypatch.setattr(classes, "reply", counted(reply))
+    flow_changes(publishing(4, shared=4), publishing(4, shared=3))
+    four = len(begun)
+    begun.clear()
+    flow_changes(publishing(8, shared=8), publishing(8, shared=7))
+    assert len(begun) < 2.3 * four
+
+
+def publishing(uplinks: int, shared: int) -> GatewaySide:
+    numbers = range(1, uplinks + 1)
+    ways = (
+        f"    isp-{n}: {{ interface: wan{n}, nextHop: 203.0.{n}.1, addresses: 203.0.{n}.2, "
+        f"routed: 198.51.{n}.0/28 }}\n"
+        for n in numbers
+    )
+    forwards = (f"    web-{n}: {{ at: 198.51.{n}.1, ports: 443/tcp, to: 192.168.1.{n} }}\n" for n in numbers)
+    names = ", ".join(f"isp-{n}" for n in numbers if n <= shared)
+    return gateway(
+        f"{HEAD[: HEAD.index('    isp-a')]}{''.join(ways)}  defaultUplink: isp-1\n"
+        f"  sourceNat: [{{ name: all, as: [{names}] }}]\n  forwards:\n{''.join(forwards)}"
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
