@@ -8,7 +8,6 @@ that moment. `health_state.py` judges, `targets.py` asks.
 from __future__ import annotations
 
 import select
-import socket
 import time
 from collections.abc import Callable, Mapping, Set
 from dataclasses import asdict
@@ -16,7 +15,7 @@ from typing import Any
 
 from nvi_operator.daemon.health_state import HealthState
 from nvi_operator.daemon.probes.record import HealthRecord
-from nvi_operator.daemon.probes.targets import ProbeTarget, Stream, stamp_arrivals, target
+from nvi_operator.daemon.probes.targets import ProbeTarget, Stream, target
 from nvi_operator.daemon.probes.way import ProbePath
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.gateway import GatewaySpec
@@ -82,7 +81,6 @@ class Prober:
         self._now = now
         self._day = day
         self._epoll = select.epoll()
-        self._stamped: socket.socket | None = None  # so that the first answer of a target has its time as well
         self._rounds: dict[str | Server, _Rounds] = {}
         self._record = record
         self._before: Mapping[str | Server, HealthState] | None = None  # states of the daemon before, that still hold
@@ -91,8 +89,6 @@ class Prober:
     def close(self) -> None:
         for rounds in self._rounds.values():
             rounds.close()
-        if self._stamped:
-            self._stamped.close()
         self._epoll.close()
 
     def restore(self, spec: GatewaySpec) -> None:
@@ -118,9 +114,6 @@ class Prober:
             elif known.probed != wanted:
                 known.move(wanted)
         self._before = {}
-        if self._rounds and self._stamped is None:
-            self._stamped = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            stamp_arrivals(self._stamped)
         if {*self.health.uplinks, *self.health.servers} != self._rounds.keys():
             self._tell()
 

@@ -66,13 +66,6 @@ def target(probe: Probe, way: ProbePath, epoll: select.epoll) -> ProbeTarget:
 # --------------------------------------------------------------------------- datagrams
 
 
-def stamp_arrivals(sock: socket.socket) -> None:
-    """Let the kernel note when datagrams arrive. It begins a little later than this returns, if no other socket asked
-    for it, and stamps what arrives until then when it is read (Linux 6.18: `netstamp_work`, net/core/dev.c).
-    """
-    sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-
-
 class _Datagrams(ProbeTarget):
     """Over one socket that is connected to the target, so that it receives from that one alone."""
 
@@ -97,7 +90,7 @@ class _Datagrams(ProbeTarget):
         try:
             if self._socket is None:
                 self._socket = self._open()
-                stamp_arrivals(self._socket)
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             self._asked, self._began = time.time(), time.monotonic()
             self._socket.send(self._question())
         except OSError as error:
@@ -108,11 +101,13 @@ class _Datagrams(ProbeTarget):
         return self._drain(self._socket) if self._socket else None
 
     def _drain(self, sock: socket.socket) -> float | None:
-        """Seconds until the answer to the last question, if it came. What came late for earlier ones is dropped.
+        """Seconds until the answer to the last question, if it came. What came late or twice is dropped.
 
         After a flood the next question gets a socket of its own: answers would wait behind the flood.
         """
+        found = None
         for _ in range(_MOST_ANSWERS):
+            read = time.time()
             try:
                 data, ancillary, _, _ = sock.recvmsg(_LONGEST_ANSWER, 64)
             except BlockingIOError:
@@ -120,16 +115,22 @@ class _Datagrams(ProbeTarget):
             except OSError as error:  # an ICMP error about an earlier question
                 self.why = error.strerror or str(error)
                 continue
-            if self._is_answer(data):
-                return self._taken(_arrival(ancillary))
+            if found is None and self._is_answer(data):
+                found = self._taken(_arrival(ancillary), read)
         else:
             self.close()
-        return None
+        return found
 
-    def _taken(self, arrival: float) -> float:
-        """Seconds, of an answer that came at this time of day, although the clock may have been set meanwhile."""
+    def _taken(self, arrival: float, read: float) -> float:
+        """Seconds, of an answer that came at this time of day, although the clock may have been set meanwhile.
+
+        The kernel begins to stamp what arrives some microseconds after the first socket asks for it, and stamps what
+        came before when it is read (Linux 6.18: `netstamp_work`, net/core/dev.c). That was in time, and counts as 0.
+        """
         passed = time.monotonic() - self._began
         taken = arrival - self._asked
+        if arrival >= read:
+            return 0.0
         if 0 <= taken <= passed:
             return taken
         return min(max(0.0, taken - (time.time() - self._asked - passed)), passed)
