@@ -6,6 +6,8 @@ target   works    -> fails   `down` probes in a row without an answer, or too mu
 whole    up       -> down    fewer than `quorum` targets may still work
          down     -> up      `quorum` targets work, and `holdDown` seconds have passed since it went down
          unknown  -> either  as soon as the targets decide it
+
+An edit of the probes changes neither, but for what the targets that stay decide by the new numbers (`edited`).
 """
 
 from __future__ import annotations
@@ -94,17 +96,28 @@ class HealthState:
         seen = HealthState(tuple(targets), self.state, self.since, self.reason)
         if self.state == "up" and targets[target].works == before:
             return seen
-        work = sum(t.works is True for t in targets)
-        fail = sum(t.works is False for t in targets)
-        if self.state != "down" and len(targets) - fail < health.quorum:
-            return replace(seen, state="down", since=now, reason=_reason(targets, health))
+        return seen._judged(now, health)
+
+    def edited(self, before: Health, health: Health, now: float) -> HealthState:
+        """The spec has other probes, or judges by other numbers. A target that is asked as before stays as it is, and
+        the whole until its targets decide otherwise: an edit during an outage moves no flow to what is down.
+        """
+        known = dict(zip(before.probes, self.targets, strict=True))
+        targets = tuple(known.get(probe, TargetState()) for probe in health.probes)
+        return replace(self, targets=targets)._judged(now, health)
+
+    def _judged(self, now: float, health: Health) -> HealthState:
+        work = sum(target.works is True for target in self.targets)
+        fail = sum(target.works is False for target in self.targets)
+        if self.state != "down" and len(self.targets) - fail < health.quorum:
+            return replace(self, state="down", since=now, reason=_reason(self.targets, health))
         held = self.state == "down" and now < self.since + health.hold_down
         if self.state != "up" and work >= health.quorum and not held:
-            return replace(seen, state="up", since=now, reason="")
-        return seen
+            return replace(self, state="up", since=now, reason="")
+        return self
 
 
-def _reason(targets: list[TargetState], health: Health) -> str:
+def _reason(targets: tuple[TargetState, ...], health: Health) -> str:
     failing = [(probe, t) for probe, t in zip(health.probes, targets, strict=True) if t.works is False]
     shown = ", ".join(f"{probe}: {target.reason or 'no answer'}" for probe, target in failing[:3])
     return shown + (f", and {len(failing) - 3} more" if len(failing) > 3 else "")

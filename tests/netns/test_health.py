@@ -130,6 +130,20 @@ def test_a_restart_during_an_outage_moves_no_flow_to_the_dead_line(
     assert site.client.connect(site.far.address, 443).seen == B
 
 
+def test_an_uplink_whose_probes_are_taken_out_of_the_spec_is_held_down_by_none(
+    site: Site, gateway: GatewayHost, start: Callable[[str], Daemon]
+) -> None:
+    """The probes may have been what was wrong."""
+    text = probed("203.0.113.250")  # which no host has
+    text = text.replace("203.0.113.250", "192.0.2.80", 2).replace("192.0.2.80", "203.0.113.250", 1)
+    daemon = start(text)
+    daemon.until("uplink isp-a: down", "in sync", seconds=60)
+    assert site.client.connect(site.far.address, 443).seen == B
+    gateway.spec("\n".join(line for line in text.splitlines() if "203.0.113.250" not in line) + "\n")
+    daemon.until("uplink isp-a: up", "in sync")
+    assert site.client.connect(site.far.address, 443).seen == A
+
+
 def test_a_gateway_that_was_removed_begins_with_no_verdict(
     site: Site, gateway: GatewayHost, start: Callable[[str], Daemon]
 ) -> None:

@@ -65,7 +65,7 @@ def _way_inside(interface: Interface | None) -> ProbePath | None:
 
 class Prober:
     """`follow` says what is probed; `health` is what is known. `on_change` is called within
-    `step` when an uplink or a server has another state.
+    `follow` and `step` when an uplink or a server has another state.
 
     `now` is the clock that `next_due` is by, `day` the time of day. Close it.
     """
@@ -99,23 +99,33 @@ class Prober:
         self._publish(self._before)
 
     def follow(self, probed: Mapping[str | Server, Probed]) -> None:
-        """Probe these from now on. States stay while the probes stay as they are, whatever the ways are."""
+        """Probe these from now on. States stay, whatever the ways are, as far as the same is asked (`edited`)."""
         now = self._now()
+        edited = decided = False
         for name in self._rounds.keys() - probed.keys():
-            self._rounds.pop(name).close()
+            gone = self._rounds.pop(name)
+            gone.close()
+            decided = decided or gone.state.state == "down"
         for name, wanted in probed.items():
             known = self._rounds.get(name)
-            if known is None or known.probed.health != wanted.health:
-                if known:
-                    known.close()
-                state = None if known or not self._before else self._before.get(name)
-                state = state or HealthState.initial(wanted.health, now)
-                self._rounds[name] = _Rounds(wanted, self._epoll, self._in_step(wanted.health, now), state)
+            if known is None:
+                state = (self._before or {}).get(name) or HealthState.initial(wanted.health, now)
+                self._rounds[name] = self._begun(wanted, state, now)
+            elif known.probed.health != wanted.health:
+                known.close()
+                state = known.state.edited(known.probed.health, wanted.health, now)
+                self._rounds[name] = self._begun(wanted, state, now)
+                edited, decided = True, decided or state.state != known.state.state
             elif known.probed != wanted:
                 known.move(wanted)
         self._before = {}
-        if {*self.health.uplinks, *self.health.servers} != self._rounds.keys():
+        if edited or {*self.health.uplinks, *self.health.servers} != self._rounds.keys():
             self._tell()
+        if decided:
+            self.on_change()
+
+    def _begun(self, probed: Probed, state: HealthState, now: float) -> _Rounds:
+        return _Rounds(probed, self._epoll, self._in_step(probed.health, now), state)
 
     def _in_step(self, health: Health, now: float) -> float:
         """When the first round is due: together with others of the same interval, else at once."""

@@ -57,6 +57,15 @@ def test_it_is_unknown_until_the_first_answer_or_enough_losses() -> None:
     assert told(health(down=3), one("..!")) == "??u"
 
 
+def test_another_quorum_decides_at_once() -> None:
+    rules = health(2, quorum=1, down=1, up=1, holdDown=5)
+    (up,) = states(rules, [(FAST, LOST)])
+    down = up.edited(rules, stricter := health(2, quorum=2, down=1), 7.0)
+    assert (up.state, down.state, down.since, down.reason) == ("up", "down", 7.0, "ping 192.0.2.2: no answer")
+    assert down.edited(stricter, rules, 11.0).state == "down", "it is held"
+    assert down.edited(stricter, rules, 12.0).state == "up"
+
+
 def test_it_stays_down_for_the_hold_down() -> None:
     assert told(health(down=1, up=1, holdDown=4), one("!.!!!!!!")) == "udddduuu"
 
