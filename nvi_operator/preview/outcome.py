@@ -75,7 +75,7 @@ def end_of(walk: Walk, topology: Topology) -> tuple[End, str]:
         case Delivered():
             return End.GATEWAY, ""
         case Dropped(where=where, counter=counter):
-            return End.NOWHERE, f"dropped ({counter or where})"
+            return End.NOWHERE, _dropped(counter or where)
         case Refused(error=error):
             return End.NOWHERE, f"refused ({error})"
         case NotModelled(what=Limit.LINK_DOWN):
@@ -83,6 +83,10 @@ def end_of(walk: Walk, topology: Topology) -> tuple[End, str]:
         case NotModelled(what=what):
             return End.UNKNOWN, what.value
     raise AssertionError(walk.verdict)
+
+
+def _dropped(by: str) -> str:
+    return f"dropped ({by})"
 
 
 def name_of(topology: Topology, ifname: str, family: Family, sources: Spans = NOTHING) -> str:
@@ -99,6 +103,11 @@ def uplink_of(topology: Topology, ifname: str, family: Family, sources: Spans) -
 
 def _translated(walk: Walk, name: str) -> Spans | None:
     return None if walk.terms[name] == Term(name) else walk.leaving(name)
+
+
+def nobody_is_there(found: FlowOutcome) -> bool:
+    """Would an answer have a source that no host beyond the uplink has, such as an address of the gateway itself?"""
+    return found.end is End.UPLINK and found.answer == _dropped("spoofed")
 
 
 def wrong_with(walk: Walk, answer: Walk, topology: Topology) -> str | None:

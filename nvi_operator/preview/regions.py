@@ -38,14 +38,18 @@ def regions(
             to = to & Spans.addresses(address for address in only if address.version == family)
         if family not in {*before.families, *after.families} or not to:
             continue
-        protocols = (TCP, UDP, SCTP, GRE, ESP, ICMP_OF[family])
-        region = partial(_narrowed, partial(Region.of, family, protocols=protocols), to)
+        region = partial(_narrowed, partial(Region.of, family, protocols=protocols(family)), to)
         others = hosts(before, after, family) - Spans.addresses(a for a in own if a.version == family)
         for ifname, networks in sorted(inside_networks(before, after, family).items()):
             yield from region(ifname, networks & others)
         for ifname in sorted({*before.uplink_ifnames, *after.uplink_ifnames}):
             yield from region(ifname, others - _never_outside(before, after, ifname, family))
         yield from region(None, _UNBOUND)
+
+
+def protocols(family: Family) -> tuple[int, ...]:
+    """Those that are asked about; of ICMP, requests for an echo."""
+    return TCP, UDP, SCTP, GRE, ESP, ICMP_OF[family]
 
 
 def hosts(before: Topology, after: Topology, family: Family) -> Spans:

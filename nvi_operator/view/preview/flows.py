@@ -12,13 +12,14 @@ from itertools import islice
 from typing import Any
 
 from nvi_operator.explain.packet import WITH_PORTS, address
-from nvi_operator.explain.spans import Spans
+from nvi_operator.explain.spans import NOTHING, Spans
 from nvi_operator.explain.words import packet_words
 from nvi_operator.language.model.services import PROTOCOL_NAMES
 from nvi_operator.language.model.values import Address
 from nvi_operator.language.wording import counted, first_to_last
 from nvi_operator.preview.classes import FlowChange
 from nvi_operator.preview.outcome import ARRIVED, End, FlowOutcome
+from nvi_operator.preview.regions import protocols
 from nvi_operator.state.lines import Line
 
 MOST = 12  # sentences, where there is not room for all
@@ -38,7 +39,7 @@ def flow_lines(changes: Iterable[FlowChange], most: int | None = MOST) -> Iterat
     for change in sorted(changes, key=_order):
         alike.setdefault((_sign(change), _services(change), _where(change), _becomes(change)), []).append(change)
     for (sign, services, where, outcome), group in list(alike.items())[:most]:
-        yield sign, _sentence(services, ", ".join(dict.fromkeys(map(_who, group))), where, outcome)
+        yield sign, _sentence(services, ", ".join(dict.fromkeys(_openers(group))), where, outcome)
     if most is not None and len(alike) > most:
         yield " ", f"and {len(alike) - most} more, in the page and in the JSON"
 
@@ -72,6 +73,15 @@ def _who(change: FlowChange) -> str:
     return ", ".join(_hosts(change, name, spans) for name, spans in change.sources.items())
 
 
+def _openers(changes: Iterable[FlowChange]) -> Iterator[str]:
+    """Who opens any of them: each interface once, where flows of both families are not told together."""
+    of_family: dict[int, FlowChange] = {}
+    for change in changes:
+        known = of_family.get(change.family)
+        of_family[change.family] = known.joined(change) if known else change
+    yield from map(_who, of_family.values())
+
+
 def _hosts(change: FlowChange, ifname: str | None, spans: Spans) -> str:
     if ifname is None:
         return "the gateway itself"
@@ -91,16 +101,27 @@ def _where(change: FlowChange) -> str:
 
 
 def _services(change: FlowChange) -> str:
-    """Empty where it is all of them."""
-    is_all = all(ports == _PORTS for _, ports in change.services)
-    return "" if is_all else _few((_service(*each) for each in change.services), last=" and ")
+    """Empty where it is all of them; most are told by the others."""
+    others = dict.fromkeys(protocols(change.family), _PORTS)
+    for protocol, ports in change.services:
+        others[protocol] = others[protocol] - ports if protocol in WITH_PORTS else NOTHING
+    missing = [_service(protocol, ports) for protocol, ports in sorted(others.items()) if ports]
+    if not missing:
+        return ""
+    services = [_service(*each) for each in change.services]
+    is_most = len(services) > _FEW >= len(missing)
+    return f"all but {_few(missing, last=' and ')}" if is_most else _few(services, last=" and ")
 
 
 def _service(protocol: int, ports: Spans) -> str:
     name = _NAMES.get(protocol) or PROTOCOL_NAMES.get(protocol, str(protocol))
     if protocol not in WITH_PORTS or ports == _PORTS:
         return name
-    return f"{_few(f'{first}-{last}' if first < last else str(first) for first, last in ports)}/{name}"
+    return f"{_few(_ranges(ports))}/{name}"
+
+
+def _ranges(ports: Spans) -> Iterator[str]:
+    return (f"{first}-{last}" if first < last else str(first) for first, last in ports)
 
 
 def _size(spans: Spans) -> int:
@@ -129,8 +150,8 @@ def _becomes(change: FlowChange) -> str:
         return f"loses its server {server}: now {new}"
     if any(each.end is End.ABSENT for each in change.before):
         return f"new: {new}"
-    if old == new:
-        return f"now {new}, and not as before"
+    if old == new:  # what differs is as whom alone
+        old, new = (_outcomes(change, outcomes, as_whom=True) for outcomes in (change.before, change.after))
     kept, other = change.before & change.after, change.before ^ change.after
     if len(kept) >= len(other) and max(len(change.before), len(change.after)) > _FEW:
         return _differences(change, len(kept))
@@ -161,15 +182,16 @@ def _server(change: FlowChange) -> str:
     return _few(_target(change, each) for each in change.before if each.end is End.INSIDE and each.destination)
 
 
-def _outcomes(change: FlowChange, outcomes: frozenset[FlowOutcome]) -> str:
+def _outcomes(change: FlowChange, outcomes: frozenset[FlowOutcome], *, as_whom: bool = False) -> str:
     uplinks = {each.by for each in outcomes if each.end is End.UPLINK and not each.answer}
-    if len(outcomes) == len(uplinks) > _FEW:
+    if len(outcomes) == len(uplinks) > _FEW and not as_whom:
         return f"leaves by {first_to_last(uplinks, 'uplink')}"
-    first, *others = sorted(_outcome(change, each) for each in outcomes)
+    first, *others = sorted(_outcome(change, each, as_whom=as_whom) for each in outcomes)
     return _few([first, *(_without_verb(each, first) for each in others)], last=" or ")
 
 
-def _outcome(change: FlowChange, found: FlowOutcome) -> str:
+def _outcome(change: FlowChange, found: FlowOutcome, *, as_whom: bool = False) -> str:
+    """`as_whom`: with all of the source, though it is the gateway's own choice."""
     match found.end:
         case End.NOWHERE:
             return f"is {found.by}"
@@ -185,9 +207,11 @@ def _outcome(change: FlowChange, found: FlowOutcome) -> str:
             way = "reaches the gateway itself"
     if found.destination is not None and found.end is End.UPLINK:
         way = f"{way} to {_target(change, found)}"
-    if found.end is End.UPLINK or (found.end is End.INSIDE and None not in change.sources):
+    if found.end is End.UPLINK or (found.end is End.INSIDE and (as_whom or None not in change.sources)):
         if found.source is not None:
             way += f" as {_few(_spans(change, found.source))}"
+            if as_whom and found.source_port is not None:
+                way += f" from port {_few(_ranges(found.source_port))}"
         elif found.end is End.UPLINK:
             way += " untranslated"
     return f"{way}, and its answers {_astray(found.answer)}" if found.answer else way

@@ -106,6 +106,22 @@ CASES = {
             "~ the gateway itself to 8.8.8.8: now leaves by isp-b as 198.51.100.2, no longer by isp-a as 203.0.113.2",
         ],
     ),
+    "one protocol": (
+        EVERYONE,
+        EVERYONE.replace("[{", "[{ name: tcp, protocol: tcp, as: isp-b }, {"),
+        [
+            "~ tcp from lan0, the gateway itself to anywhere: "
+            "now leaves by isp-b as 198.51.100.2, no longer by isp-a as 203.0.113.2"
+        ],
+    ),
+    "all but one service": (
+        EVERYONE.replace("[{", "[{ name: dns, ports: 53/udp, as: isp-b }, {"),
+        EVERYONE.replace("isp-a", "isp-b").replace("[{", "[{ name: dns, ports: 53/udp, as: isp-b }, {"),
+        [
+            "~ all but 53/udp from lan0 to anywhere: "
+            "now leaves by isp-b as 198.51.100.2, no longer by isp-a as 203.0.113.2"
+        ],
+    ),
     "a word that packets do not feel": (EVERYONE, EVERYONE + "  failback: move\n", []),
 }
 
@@ -116,6 +132,28 @@ def test_a_change_is_told_in_packets(name: str) -> None:
     found = told(before, after)
     assert found[: len(expected)] == expected
     assert expected or found == []
+
+
+def test_of_own_packets_only_those_that_somebody_may_answer_are_told() -> None:
+    """Behind an uplink there is nobody with the gateway's own addresses, though packets to them leave by it."""
+    forward = "  forwards: { mail: { ports: 25/tcp, at: 198.51.101.3, to: 192.168.1.25 } }\n"
+    head = HEAD.replace("addresses: 198.51.100.2", "addresses: 198.51.100.2, routed: 198.51.101.0/29")
+    by_b = head.replace(", default: true", "").replace("isp-b: {", "isp-b: { default: true,")
+    found = flow_changes(gateway(head + forward), gateway(by_b + forward))
+    assert [line for _, line in flow_lines(found)] == [
+        "the gateway itself to anywhere: now leaves by isp-b as 198.51.100.2, no longer by isp-a as 203.0.113.2",
+        "25/tcp from the gateway itself to 198.51.101.3: "
+        "now reaches 192.168.1.25 as 198.51.100.2, no longer 192.168.1.25 as 203.0.113.2",
+    ]
+
+
+def test_senders_of_one_uplink_are_named_once() -> None:
+    """Some of them fared otherwise before."""
+    route = "  routes: [{ name: dns, to: 192.0.2.0/24, via: isp-b }]\n"
+    lines = told(EVERYONE + WEB + route, EVERYONE + WEB.replace("isp-a", "203.0.113.3") + route)
+    assert lines[1].startswith(
+        "- 443/tcp from isp-a, isp-b, lan0, the gateway itself to 203.0.113.2: loses its server"
+    )
 
 
 def many(uplinks: int, *, of: int = 8) -> GatewaySide:
