@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 from nvi_operator.cli import options
 from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context
-from nvi_operator.cli.output import print_lines, terminal_width
+from nvi_operator.cli.output import print_lines, tell, terminal_width
 
 
 def run(context: Context) -> int:
@@ -27,6 +27,8 @@ def run(context: Context) -> int:
             else:
                 print_lines(event_text(event, terminal_width()))
                 sys.stdout.flush()
+    if arguments.follow:
+        tell("nvictl run closed the connection: it ended, or what it sent was not read")
     return 0
 
 
