@@ -13,6 +13,7 @@ from tests.unit.doctor.surveys import found, levels, spec, survey
 PRE: dict[str, Any] = {"hook": "prerouting", "prio": -150}
 FWD: dict[str, Any] = {"hook": "forward", "prio": 0}
 ZONE = {"mangle": {"key": {"ct": {"key": "zone"}}, "value": 7}}
+QUEUE: dict[str, Any] = {"queue": {"num": 0}}
 STAGE = 1 << 31
 OUR_BIT = match({"&": [MARK, STAGE]}, 0, "!=")
 RETURN: dict[str, Any] = {"return": None}
@@ -48,6 +49,28 @@ RETURN: dict[str, Any] = {"return": None}
 def test_foreign_rules_before_routing_are_found(topic: str, rules: list[Any], expected: list[str]) -> None:
     objects = table(chain("pre", *rules, **PRE), chain("sub", [set_mark(5)]))
     assert levels(topic, survey(nft_objects=objects), spec()) == expected
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ([[QUEUE]], ["each packet twice"]),
+        ([[{"xt": {"type": "target", "name": "NFQUEUE"}}]], ["each packet twice"]),
+        ([[match({"&": [MARK, STAGE]}, 0), QUEUE]], []),
+        ([[OUR_BIT, RETURN], [QUEUE]], []),
+        ([[OUR_BIT, QUEUE]], ["one direction of a connection translated"]),
+        ([[match(STATE, "new", "in"), QUEUE]], []),
+        ([[meta("iifname", "eth9"), QUEUE]], []),
+    ],
+)
+def test_a_program_that_is_handed_packets_of_stage_2_is_named(rules: list[Any], expected: list[str]) -> None:
+    """As Suricata inline: with each packet twice published servers are cut off, with stage 2 alone everything is."""
+    findings = found("queue", survey(nft_objects=table(chain("fwd", *rules, **FWD))), spec())
+    assert [phrase for finding in findings for phrase in expected if phrase in finding.what] == expected
+    assert len(findings) == len(expected)
+    assert all(
+        finding.todo == "nft 'insert rule inet t fwd meta mark & 0x80000000 != 0 return'" for finding in findings
+    )
 
 
 def test_a_mark_set_behind_routing_is_no_matter() -> None:
