@@ -73,6 +73,8 @@ def standing(
         with Kernel(spec.numbers) as kernel:
             outcome = _applied(kernel, compiler)
             assert compiler.topology is not None
+            for end in ends:
+                end.owner = Places(compiler.topology, around).owner_name
             asked = ask(spec, compiler.topology, {end.wire.ifname: end for end in ends}, down)
             if asked.health != kernel.health:
                 kernel.health = asked.health

@@ -11,7 +11,7 @@ import fcntl
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nvi_operator.dataclass import dataclass
@@ -34,7 +34,8 @@ _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1  # include/uapi/linux/sockios.h, if.h
 
 @dataclass(frozen=True)
 class Arrival:
-    """A packet that came out of the gateway. `router`: the uplink for whose next hop the frame was; None: a host.
+    """A packet that came out of the gateway. `router`: the uplink for whose next hop the frame was; of several with
+    one next hop that which has the source; None: a host.
 
     `data`: its bytes, from a wire.
     """
@@ -46,7 +47,7 @@ class Arrival:
 
 
 class WireEnd:
-    """Close it; the interface ends with it."""
+    """Close it; the interface ends with it. `owner`: the uplink that has an address, once that is known."""
 
     def __init__(self, wire: Wire, netns: int, gateway_mac: str, capture: Capture | None) -> None:
         self.wire = wire
@@ -55,9 +56,13 @@ class WireEnd:
         self._capture = capture
         self._routers = {
             address: _ROUTER_MAC[:4] + slot.to_bytes(2, "big")
-            for slot, (address, _) in enumerate(wire.routers, start=1)
+            for slot, address in enumerate(dict.fromkeys(address for address, _ in wire.routers), start=1)
         }
-        self._uplinks = {self._routers[address]: uplink for address, uplink in wire.routers}
+        self._uplinks: Mapping[bytes, Sequence[str | None]] = {
+            mac: [uplink for address, uplink in wire.routers if self._routers[address] == mac]
+            for mac in self._routers.values()
+        }
+        self.owner: Callable[[Address], str | None] = lambda address: None
         with within(netns), kernel_errors(f"{wire.ifname}: opening the far end"):
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 23)
@@ -78,7 +83,7 @@ class WireEnd:
 
     def send(self, packet: bytes, *, router: str | None = None) -> None:
         """Send a frame to the gateway, from the router of that uplink or from a host."""
-        source = next((mac for mac, uplink in self._uplinks.items() if uplink == router), self.mac)
+        source = next((mac for mac, uplinks in self._uplinks.items() if router in uplinks), self.mac)
         self._put(frames.frame_of(packet, self._gateway, source))
 
     def arrivals(self) -> Iterator[Arrival]:
@@ -96,7 +101,12 @@ class WireEnd:
             if asked is not None:
                 self._put(frames.neighbour(asked, self._mac_of(asked.target)))
             elif (packet := frames.ip_of(frame)) is not None and (seen := frames.parse(packet)) is not None:
-                yield Arrival(self.wire.ifname, self._uplinks.get(frame[:6]), seen, packet)
+                yield Arrival(self.wire.ifname, self._uplink(frame[:6], seen.packet.source), seen, packet)
+
+    def _uplink(self, mac: bytes, source: Address) -> str | None:
+        uplinks = self._uplinks.get(mac, [None])
+        owner = self.owner(source) if len(uplinks) > 1 else None
+        return owner if owner in uplinks else uplinks[0]
 
     def _mac_of(self, address: Address) -> bytes:
         return self._routers.get(address, self.mac)

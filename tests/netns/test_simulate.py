@@ -152,6 +152,38 @@ def test_flows_leave_by_the_next_uplink_where_the_probes_of_one_get_no_answer(tm
         assert found["ways"][flow] == "isp-b"
 
 
+SHARED_ROUTER = """\
+apiVersion: nvi-operator/v1
+kind: Gateway
+metadata: {name: shared}
+spec:
+  interfaces: {lan0: {networks: 192.168.1.0/24}}
+  uplinks:
+    isp-a: {interface: wan0, nextHop: 203.0.113.1, addresses: 203.0.113.2, health: {probes: [ping: 192.0.2.9]}}
+    isp-b: {interface: wan0, nextHop: 203.0.113.1, addresses: 203.0.113.3, health: {probes: [ping: 192.0.2.9]}}
+  defaultUplink: isp-a
+  sourceNat: [{name: mail, from: 192.168.1.25, as: isp-b}, {name: everyone, as: {first: [isp-a, isp-b]}}]
+  forwards: {web: {at: [isp-a, isp-b], ports: 443/tcp, to: "192.168.1.80:8443"}}
+"""
+
+
+def test_of_uplinks_with_one_router_that_one_is_taken_which_has_the_source(tmp_path: Path) -> None:
+    (tmp_path / "shared.yaml").write_text(SHARED_ROUTER)
+    found = in_gateway(tmp_path / "shared.yaml", tmp_path, lambda gateway: plain(try_out(gateway, 100, explain=True)))
+    assert found["problems"] == []
+
+
+def test_of_uplinks_with_one_router_one_may_get_no_answer(tmp_path: Path) -> None:
+    def ways(gateway: SimulatedGateway) -> dict[str, Any]:
+        seen = {r.probe.entry: r.arrived.uplink for r in try_out(gateway, 100).results if r.arrived}
+        return {**seen, "states": [u.health.state for u in gateway.topology.uplinks]}
+
+    (tmp_path / "shared.yaml").write_text(SHARED_ROUTER)
+    found = in_gateway(tmp_path / "shared.yaml", tmp_path, ways, down=["isp-a"])
+    assert found["states"] == ["down", "up"]
+    assert (found["everyone"], found["mail"]) == ("isp-b", "isp-b")
+
+
 def test_a_probe_that_gets_no_answer_fails(tmp_path: Path) -> None:
     """A foreign rule drops what the gateway itself sends by TCP."""
 
