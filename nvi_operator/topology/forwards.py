@@ -60,7 +60,8 @@ def resolve_forwards(
         for family, targets in _by_family(forward.to):
             homes = [home_of(target.address) for target in targets]
             tenant = tenants[forward.tenant].number if forward.tenant else homes[0] or 0
-            elsewhere += ((name, target.address) for target, home in zip(targets, homes, strict=True) if home is None)
+            if None in homes:
+                elsewhere += ((name, target.address) for target in targets if home_of(target.address) is None)
             if forward.health:
                 targets = chosen(name, targets, health)
                 servers += forward_servers(name, targets, tenant, inside_interfaces, health)
@@ -140,14 +141,11 @@ def _lost(entries: Sequence[ForwardEntry], ambiguous_publics: frozenset[Address]
     return frozenset(later.owner for group in spans.values() for later, _ in overlapping(group))
 
 
-def _by_family(targets: Sequence[Target]) -> Iterator[tuple[Family, Sequence[Target]]]:
+def _by_family(targets: Sequence[Target]) -> Sequence[tuple[Family, Sequence[Target]]]:
     if len(targets) == 1:
-        yield targets[0].address.version, targets
-        return
-    for family in FAMILIES:
-        chosen = [target for target in targets if target.address.version == family]
-        if chosen:
-            yield family, chosen
+        return ((targets[0].address.version, targets),)
+    by_family = ((family, [target for target in targets if target.address.version == family]) for family in FAMILIES)
+    return [(family, chosen) for family, chosen in by_family if chosen]
 
 
 def _publics(forward: Forward, family: Family, uplinks: Mapping[str, Uplink]) -> Iterator[Address]:
@@ -161,24 +159,20 @@ def _publics(forward: Forward, family: Family, uplinks: Mapping[str, Uplink]) ->
 def _home_finder(inside_interfaces: Sequence[Inside]) -> Callable[[Address], int | None]:
     """The tenant of the first inside interface that has an address. 0: of none; None: no inside host can have it."""
     # By prefix length, because asking each network in turn is a product of two large numbers.
-    homes: dict[tuple[int, int], dict[int, tuple[int, int]]] = {}
+    homes: dict[Family, dict[int, dict[int, tuple[int, int]]]] = {family: {} for family in FAMILIES}
     shared = {(address.version, int(address)) for inside in inside_interfaces for address in inside.shared}
     for order, inside in enumerate(inside_interfaces):
         for network in inside.networks:
             shift = network.max_prefixlen - network.prefixlen
-            same = homes.setdefault((network.version, shift), {})
+            same = homes[network.version].setdefault(shift, {})
             same.setdefault(int(network.network_address) >> shift, (order, inside.tenant))
 
     def home_of(address: Address) -> int | None:
         number, family = int(address), address.version
         if (family, number) in shared:
             return None
-        found = (
-            same[number >> shift]
-            for (version, shift), same in homes.items()
-            if version == family and number >> shift in same
-        )
-        return min(found, default=(0, None))[1]
+        found = [same[number >> shift] for shift, same in homes[family].items() if number >> shift in same]
+        return min(found)[1] if found else None
 
     return home_of
 
