@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 from nvi_operator.errors import Position
 from nvi_operator.language.fast.delta import Delta, Patch
 from nvi_operator.language.fast.fast_entries import WRONG, Builder
-from nvi_operator.language.fast.line_diff import MOST, LineSpan
+from nvi_operator.language.fast.line_diff import LineSpan
 from nvi_operator.language.load.yaml_reader import Path, parse
 from nvi_operator.language.load.yaml_scalars import may_be_other_than_text, value_of
 from nvi_operator.language.model.values import is_name
@@ -80,10 +80,7 @@ class EntryRun(NamedTuple):
             return None
         head = re.compile(rf"^{self.indent}[^ #\n]".encode(), re.MULTILINE)
         # Lines that come first could belong to the entry before, so that one is read as well.
-        begin = max(
-            (m.start() for m in head.finditer(old, max(self.start, lines.start - MOST), lines.start)),
-            default=self.start,
-        )
+        begin = self._entry_before(old, lines.start)
         after = head.search(old, lines.old_end, self.end)
         end = after.start() if after else self.end
         before, now = (_plain(self, data) for data in (old[begin:end], new[begin : end + lines.growth]))
@@ -94,6 +91,15 @@ class EntryRun(NamedTuple):
         if not entries:
             return None  # a section with nothing in it is no mapping
         return self._replace(end=self.end + lines.growth, entries=entries), patch
+
+    def _entry_before(self, data: bytes, line: int) -> int:
+        """Where the last entry begins that begins before this line."""
+        name = re.compile(rf"{self.indent}[^ #\n]".encode())
+        while line > self.start:
+            line = data.rfind(b"\n", self.start - 1, line - 1) + 1
+            if name.match(data, line):
+                break
+        return line
 
     def moved(self, by: int) -> EntryRun:
         """The run, so many bytes further on."""
