@@ -7,6 +7,8 @@ from dataclasses import field, replace
 from enum import StrEnum
 
 from nvi_operator.dataclass import dataclass
+from nvi_operator.kinds import KINDS
+from nvi_operator.kinds.link import Link
 from nvi_operator.state.host import HostState, Object, Ref
 from nvi_operator.topology.flows import StrandedCount
 from nvi_operator.topology.incremental import TopologyDelta
@@ -62,9 +64,19 @@ class Plan:
         return frozenset(str(change.ref) for change in self.steps)
 
     def without(self, paused: Collection[str]) -> Plan:
-        """The plan without the steps that touch paused objects (names as of `Ref`)."""
-        steps = tuple(change for change in self.steps if str(change.ref) not in paused) if paused else self.steps
-        return self if steps == self.steps else replace(self, steps=steps)
+        """The plan without the steps that touch paused objects (names as of `Ref`), or what cannot be there without
+        one: the routes into a device that another process deletes or sets down.
+        """
+        left = [change for change in self.steps if str(change.ref) in paused] if paused else []
+        if not left:
+            return self
+        off = {KINDS[change.ref.kind].is_link(change.present) for change in left if _is_off(change)} - {None}
+        steps = tuple(
+            change
+            for change in self.steps
+            if str(change.ref) not in paused and KINDS[change.ref.kind].lives_on(change.present) not in off
+        )
+        return replace(self, steps=steps)
 
     def followed_by(self, other: Plan) -> Plan:
         """This plan, then the other."""
@@ -72,6 +84,11 @@ class Plan:
 
     def __bool__(self) -> bool:
         return bool(self.steps)
+
+
+def _is_off(change: Change) -> bool:
+    """If it is a link: would it have to be made, or set up?"""
+    return not (isinstance(change.before, Link) and change.before.up)
 
 
 NO_PLAN = Plan((), HostState(), HostState())

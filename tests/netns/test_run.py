@@ -382,3 +382,20 @@ def test_a_fight_over_an_object_ends_with_its_name(site: Site, directory: Path, 
             break
     assert "fib-rule -4 pref 1600 from 203.0.113.2/32" in log
     assert "changed by ip (pid" in log
+
+
+def test_a_fight_over_the_device_keeps_nothing_else_from_being_healed(
+    site: Site, directory: Path, start: Start
+) -> None:
+    daemon = start()
+    daemon.until("in sync")
+    log = ""
+    while "link nvi0: changed by" not in log:
+        site.gateway.ip("link set dev nvi0 group 0")
+        log = daemon.until("healed")
+    site.gateway.ip("link set dev nvi0 down")
+    site.gateway.ip("rule del pref 1600 from 203.0.113.2")
+    assert "1 ip rule missing" in daemon.until("healed")
+    (directory / "gateway.yaml").write_text(everyone_as("isp-b"))
+    daemon.until("now leaves as isp-b", "in sync")
+    assert "state DOWN" in site.gateway.run("ip", "link", "show", "nvi0").stdout
