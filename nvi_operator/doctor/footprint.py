@@ -81,10 +81,6 @@ class Footprint:
                     packet = self._packet(family, 2, iif, oif, "untracked", protocol)
                     yield replace(packet, destination_port=port)
 
-    def answer(self, family: Family, iif: str, oif: str) -> PartialPacket:
-        """An answer in stage 2, of TCP, to a client behind `oif`."""
-        return replace(self._packet(family, 2, iif, oif, "untracked", "tcp"), destination_port=_CLIENT_PORT)
-
     def received(self, family: Family, *, unknown: bool = False) -> Iterator[PartialPacket]:
         """The packets at the prerouting hook, as `forwarded`."""
         unnamed = None if unknown else UNNAMED

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
 from nvi_operator.doctor.footprint import Footprint
-from nvi_operator.doctor.hooks import families
-from nvi_operator.doctor.packet import PartialPacket
-from nvi_operator.doctor.ruleset import ListedChain, ListedRule
 from nvi_operator.doctor.survey import RouteFact, Survey
-from nvi_operator.doctor.walk import walk
-from nvi_operator.language.model.values import Family, Network
-
-_TRANSLATES = ("masquerade", "snat")
+from nvi_operator.language.model.values import Network
 
 
 def undeclared(survey: Survey, need: Footprint) -> Iterator[tuple[str, list[Network]]]:
@@ -24,40 +18,6 @@ def undeclared(survey: Survey, need: Footprint) -> Iterator[tuple[str, list[Netw
             continue
         if networks := _merged(route.destination for route in routes if not route.wide):
             yield ifname, networks
-
-
-def answers_to_others(survey: Survey, need: Footprint, chain: ListedChain) -> Iterator[PartialPacket]:
-    """Answers to what another tool translates, in stage 2, as a forward chain sees them.
-
-    A container's packet takes one pass and is tracked. Its answer takes two, because it comes in by an uplink: the
-    chain sees a packet that belongs to no connection.
-    """
-    for ifname, networks in undeclared(survey, need):
-        for family in families(chain):
-            sources = tuple(network for network in networks if network.version == family)
-            for uplink in need.uplinks if sources else ():
-                if _is_translated(survey, need, family, ifname, uplink, sources):
-                    yield need.answer(family, uplink, ifname)
-
-
-def _is_translated(
-    survey: Survey, need: Footprint, family: Family, ifname: str, uplink: str, sources: Sequence[Network]
-) -> bool:
-    """Does a rule of another tool translate what comes from these networks and leaves by the uplink?"""
-    packet = PartialPacket(family, 1, need.device, need.stage, ifname, uplink, "new", sources=tuple(sources))
-    return any(
-        _translates(rule)
-        for chain in survey.ruleset.base_chains("postrouting", type_="nat")
-        if family in families(chain)
-        for rule, _ in walk(survey.ruleset, chain, packet).met
-    )
-
-
-def _translates(rule: ListedRule) -> bool:
-    """nft shows a target of iptables by its name only."""
-    return rule.has(*_TRANSLATES) or any(
-        isinstance(body, dict) and str(body.get("name", "")).lower() in _TRANSLATES for body in rule.bodies("xt")
-    )
 
 
 def routes_by_interface(survey: Survey, need: Footprint) -> Iterator[tuple[str, list[RouteFact]]]:

@@ -121,6 +121,18 @@ class Priorities:
         return self.base + 10
 
     @property
+    def uplinks_to_inside(self) -> int:
+        return self.base + 11
+
+    @property
+    def uplinks_to_others(self) -> int:  # networks of main that the spec does not name
+        return self.base + 12
+
+    @property
+    def steer_uplinks(self) -> int:
+        return self.base + 13
+
+    @property
     def tenants(self) -> int:
         return self.base + 20
 

@@ -124,6 +124,38 @@ def test_a_container_reaches_the_internet_and_is_pinged_back(
     assert site.leaks() == 0
 
 
+# What Docker and libvirt accept at the forward hook: established connections to their bridge, what leaves it, and
+# published ports.
+FIREWALL = """\
+table inet firewall {
+    chain forward {
+        type filter hook forward priority filter; policy drop;
+        oifname docker0 ct state established,related accept
+        iifname docker0 accept
+        oifname docker0 ct status dnat accept
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_a_firewall_that_lets_established_connections_to_a_bridge_lets_answers_to_its_containers_pass(
+    site: Site, gateway: GatewayHost, box: Host, dataplane: str, protocol: str
+) -> None:
+    gateway.apply(spec(dataplane))
+    site.gateway.nft(FIREWALL)
+    site.far.serve(443, protocol=protocol)
+    for far, seen in ((site.far.address, A), (site.far.address6, A6)):
+        with box.connect(far, 443, protocol=protocol) as flow:
+            assert flow.seen == seen
+    for public, isp in ((A, "isp-a"), (B, "isp-b"), (A6, "isp-a"), (B6, "isp-b")):
+        before = site.used()
+        with site.far.connect(public, 8443, protocol=protocol) as flow:
+            assert flow.by == "box"
+            assert site.through(before) == ({isp}, {isp})
+    assert site.leaks() == 0
+
+
 def test_what_a_forward_of_the_spec_sends_to_a_container_is_answered_by_the_uplink_that_was_asked(
     site: Site, gateway: GatewayHost, box: Host, dataplane: str
 ) -> None:

@@ -13,7 +13,6 @@ from nvi_operator.doctor.packet import PartialPacket
 from nvi_operator.doctor.remedies import accept_commands, tool_of
 from nvi_operator.doctor.ruleset import ListedChain, ListedRule
 from nvi_operator.doctor.survey import Survey
-from nvi_operator.doctor.undeclared import answers_to_others
 from nvi_operator.doctor.walk import walk
 from nvi_operator.language.model.gateway import GatewaySpec
 
@@ -38,7 +37,7 @@ class Drop:
 def _drops(survey: Survey, need: Footprint) -> Iterator[Drop]:
     for chain in survey.ruleset.base_chains("prerouting", "forward", "postrouting"):
         by_rules: dict[tuple[tuple[ListedRule, ...], tuple[ListedRule, ...]], list[PartialPacket]] = {}
-        for packet in _seen_by(survey, chain, need):
+        for packet in _seen_by(chain, need):
             way = walk(survey.ruleset, chain, packet)
             if way.dropped or way.unreadable:
                 by = tuple(dict.fromkeys(o.rule for o in way.endings if o.rule is not None and o.end == "drop"))
@@ -47,13 +46,8 @@ def _drops(survey: Survey, need: Footprint) -> Iterator[Drop]:
             yield Drop(chain, by, tuple(packets), unless)
 
 
-def _seen_by(survey: Survey, chain: ListedChain, need: Footprint) -> Iterator[PartialPacket]:
-    if chain.hook == "prerouting":
-        yield from received(chain, need)
-        return
-    yield from forwarded(chain, need)
-    if chain.hook == "forward":
-        yield from answers_to_others(survey, need, chain)
+def _seen_by(chain: ListedChain, need: Footprint) -> Iterator[PartialPacket]:
+    yield from received(chain, need) if chain.hook == "prerouting" else forwarded(chain, need)
 
 
 def _topic(drop: Drop) -> str:
