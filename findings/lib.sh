@@ -34,7 +34,7 @@ deb() {
 debian13() {
     echo "packages of Debian 13: $*"
     root13="$scratch/root13"
-    mkdir -p "$root13"/{dev,proc,tmp,run,usr/{bin,sbin,lib,lib64}} "$scratch"/apt/{state/lists,cache/archives}/partial
+    mkdir -p "$root13"/{dev,proc,sys,tmp,run,usr/{bin,sbin,lib,lib64}} "$scratch"/apt/{state/lists,cache/archives}/partial
     ln -s usr/{bin,sbin,lib,lib64} "$root13"
     : >"$scratch/apt/status"
     echo "deb http://deb.debian.org/debian trixie main" >"$scratch/apt/sources.list"
@@ -52,6 +52,7 @@ debian13() {
 inside13() {
     root13="$root13" ip netns exec "$netns" unshare -m bash -c '
         mount -t proc proc "$root13/proc"
+        mount -t sysfs sysfs "$root13/sys"
         mount --bind /dev "$root13/dev"
         exec env -u LD_LIBRARY_PATH PATH=/usr/sbin:/usr/bin chroot "$root13" "$@"' - "$@"
 }
