@@ -8,15 +8,17 @@ from contextlib import contextmanager
 from functools import cached_property
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nvi_operator.kernel.bpf.generations import Generations
 from nvi_operator.kernel.kmod.device import teach_pyroute2
-from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.kernel.netns import cookie
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.store.saved_settings import SavedSettings
+
+if TYPE_CHECKING:
+    from nvi_operator.kernel.netlink.events import KernelEvents
 
 
 class Handles:

@@ -18,7 +18,6 @@ from nvi_operator.kernel.drivers.sysctl import forwarding_now
 from nvi_operator.kernel.handles import Handles
 from nvi_operator.kernel.inspect.facts import read_facts, read_timeouts
 from nvi_operator.kernel.netlink.conntrack import Conntrack
-from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.kernel.netns import cookie
 from nvi_operator.kernel.rights import require
 from nvi_operator.language.model.settings import Numbers
@@ -34,6 +33,7 @@ from nvi_operator.topology.health import NO_HEALTH, HealthFacts
 if TYPE_CHECKING:
     from nvi_operator.doctor.footprint import Footprint
     from nvi_operator.kernel.inspect.flow_cache import FlowCacheSurvey
+    from nvi_operator.kernel.netlink.events import KernelEvents
 
 Pairs = Iterable[tuple[str, Object]]  # kinds and objects
 

@@ -70,8 +70,13 @@ def test_looking_starts_one_process_and_imports_no_more_than_it_needs(applied: R
 
 
 def test_a_plan_needs_no_document_that_is_not_there_and_no_walk(applied: Run) -> None:
-    unused = {"nvi_operator.language.operator.model", "nvi_operator.explain.walk"}
+    documents = {"operator.model", "layers.layers", "load.entries", "load.validation_messages"}
+    unused = {f"nvi_operator.language.{module}" for module in documents} | {"nvi_operator.explain.walk"}
     assert applied("plan").modules.isdisjoint(unused)
+
+
+def test_a_plan_listens_to_nothing(applied: Run) -> None:
+    assert "nvi_operator.kernel.netlink.events" not in applied("plan").modules
 
 
 def test_a_plan_lists_links_addresses_and_rules_as_often_as_it_needs_them(applied: Run) -> None:

@@ -14,6 +14,7 @@ import errno
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import ConcurrentChangeError, ConflictError, KernelError, NftCrashedError, NviError
@@ -33,12 +34,14 @@ from nvi_operator.nft.wire.attributes import WireError
 from nvi_operator.nft.wire.codec import codec_of, elements
 from nvi_operator.nft.wire.intervals import intervals_of
 from nvi_operator.nft.wire.messages import after
-from nvi_operator.nft.wire.monitor import ElementReport
 from nvi_operator.nft.wire.packed_elements import PackedElements
 from nvi_operator.nft.wire.replay import replayed
 from nvi_operator.plan.change import Change
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.state.host import HostState
+
+if TYPE_CHECKING:
+    from nvi_operator.nft.wire.monitor import ElementReport
 
 _TRIES = 20  # while others keep changing nftables
 

@@ -3,7 +3,7 @@
 A directory may hold documents of kind Host, one for each host (`hosts/NAME.yaml` by custom). The one of this host is
 merged over the gateway's documents (`overlay.py`), after variables are filled in (`variables.py`). What comes out are
 documents as if they had been written for this host, each value with the place where it is from. A spec that has
-neither never comes here.
+neither never comes here (`presence.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
 from nvi_operator.language.layers.file_entries import FileEntries
 from nvi_operator.language.layers.overlay import lay_over, mapping_of
-from nvi_operator.language.layers.variables import HOSTNAME, MARK, Filling, Variable
+from nvi_operator.language.layers.presence import MARK, may_have_host
+from nvi_operator.language.layers.variables import HOSTNAME, Filling, Variable
 from nvi_operator.language.load.merge import dotted
 from nvi_operator.language.load.validation_messages import explained
 from nvi_operator.language.load.yaml_documents import CutDocument, documents_of, name_of
@@ -31,10 +32,6 @@ from nvi_operator.language.model.address_sets import AddressSet, KnownSets, SetO
 from nvi_operator.language.model.host import FOLDER, Host
 from nvi_operator.language.model.sections import Language
 from nvi_operator.language.wording import listed, nearest, short
-from nvi_operator.pattern import pattern
-
-_VARIABLE = MARK.encode()
-_HOST = pattern(rb"""\bkind["']? *: *["']?Host\b""")
 
 _WHATEVER = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 
@@ -94,22 +91,9 @@ class Layers:
 
 def layers_of(
     texts: Mapping[str, bytes | str], hostname: str | None, gateway: str | None, language: Language
-) -> Layers | None:
-    """The layers of YAML files by name; None where there is only one layer, without variables."""
-    if not has_layers(texts):
-        return None
+) -> Layers:
+    """The layers of YAML files by name."""
     return _Reading(texts, hostname, gateway, language).layers()
-
-
-def has_layers(texts: Mapping[str, bytes | str]) -> bool:
-    """A quick no, before anything is parsed."""
-    return any(
-        _VARIABLE in data or b"addressSets" in data or _may_have_host(data) for data in map(encoded, texts.values())
-    )
-
-
-def _may_have_host(data: bytes) -> bool:
-    return b"Host" in data and _HOST.search(data) is not None
 
 
 def hosts_of(texts: Mapping[str, bytes | str], language: Language) -> tuple[dict[str, str | None], list[str]]:
@@ -180,7 +164,7 @@ class _Reading:
             text = decoded(self._texts[file], file)
             has_variables = MARK in text
             self._is_layered = self._is_layered or has_variables
-            is_whole = has_variables or _may_have_host(encoded(self._texts[file]))
+            is_whole = has_variables or may_have_host(encoded(self._texts[file]))
             found = parse(text, file) if is_whole else documents_of(text, file, self._language)
         except SpecError as error:
             self._result.problems.add(error)

@@ -14,13 +14,13 @@ from typing import Any
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import Position, SpecProblem
+from nvi_operator.language.layers.presence import MARK
 from nvi_operator.language.load.merge import dotted
 from nvi_operator.language.load.yaml_reader import Branch, Document, Path, Places, own_place
 from nvi_operator.language.wording import shown
 from nvi_operator.pattern import pattern
 
 HOSTNAME = "hostname"  # the variable that every spec has
-MARK = "${"
 
 _REFERENCE = pattern(r"\$\$\{|\$\{([^{}\s]*)\}|\$\{")
 _WHOLE = pattern(r"\$\{([^{}\s]*)\}")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
-from nvi_operator.language.layers.layers import has_layers, hosts_of
+from nvi_operator.language.layers.layers import hosts_of
+from nvi_operator.language.layers.presence import has_layers
 from nvi_operator.language.load.files import ReadEntries, SpecFiles
 from nvi_operator.language.load.loader import LoadedSpec, load_gateways, load_texts
 from nvi_operator.language.model.sections import LANGUAGE, Language

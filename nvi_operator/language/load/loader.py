@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
 from nvi_operator.language.check.gateway import check
 from nvi_operator.language.check.port_claims import Claims
-from nvi_operator.language.layers.file_entries import FileEntries
-from nvi_operator.language.layers.layers import Layers, layers_of
-from nvi_operator.language.load.entries import read_entries
+from nvi_operator.language.layers.presence import has_layers
 from nvi_operator.language.load.files import (
     ENTRY_SUFFIXES,
     ReadEntries,
@@ -34,6 +33,10 @@ from nvi_operator.language.model.address_sets import KnownSets
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.sections import LANGUAGE, Language
 from nvi_operator.language.wording import LONGEST_NAME, short
+
+if TYPE_CHECKING:
+    from nvi_operator.language.layers.file_entries import FileEntries
+    from nvi_operator.language.layers.layers import Layers
 
 _NO_SETS: Mapping[str, KnownSets] = {}  # of a gateway without
 
@@ -108,7 +111,10 @@ def load_texts(
     """
     yaml = {file: texts[file] for file in sorted(texts) if not file.endswith(ENTRY_SUFFIXES)}
     first = FirstEntries(entries or entries_among(texts), language)
-    if (layers := layers_of(yaml, hostname, gateway, language)) is not None:
+    if has_layers(yaml):
+        from nvi_operator.language.layers.layers import layers_of
+
+        layers = layers_of(yaml, hostname, gateway, language)
         return _load_layers(layers, yaml, first.whole, hostname, gateway, root, language)
 
     def refuse_early(documents: Sequence[Part], problems: SpecProblems) -> LoadedSpec | None:
@@ -291,6 +297,8 @@ def _named_by(
                 continue
             if problems.is_enough():
                 return
+            from nvi_operator.language.load.entries import read_entries
+
             try:
                 source, found = read_entries(entries(document.file, file), found_at, section, language, sets)
             except SpecError as error:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -15,14 +15,15 @@ from nvi_operator.errors import Position, SpecError, SpecProblems
 from nvi_operator.language.fast.delta import Patch
 from nvi_operator.language.fast.fast_yaml import LEAST, EntryRun, NotPlainError, cut, lines_of, second
 from nvi_operator.language.fast.line_diff import changed_lines
-from nvi_operator.language.load.left_entries import LeftDocument, without_wrong
 from nvi_operator.language.load.merge import Part
-from nvi_operator.language.load.validation_messages import explained
 from nvi_operator.language.load.yaml_errors import decoded, encoded
 from nvi_operator.language.load.yaml_reader import Document, Path, parse
 from nvi_operator.language.model.address_sets import KnownSets
 from nvi_operator.language.model.gateway import Gateway
 from nvi_operator.language.model.sections import LANGUAGE, Language
+
+if TYPE_CHECKING:
+    from nvi_operator.language.load.left_entries import LeftDocument
 
 _NO_SETS: Mapping[str, KnownSets] = {}
 
@@ -82,6 +83,8 @@ def _parts(
     for document, gateway in found:
         places: Mapping[str, Sequence[int]] = {}
         if isinstance(gateway, ValidationError):
+            from nvi_operator.language.load.left_entries import without_wrong
+
             before = problems.total
             _explain(document, gateway, problems, language)
             problems.complete = problems.complete and not _unread(document)
@@ -154,6 +157,8 @@ def _is_wrong(gateway: Gateway | ValidationError, most: int | None) -> bool:
 def _explain(
     document: Document | CutDocument, error: ValidationError, problems: SpecProblems, language: Language
 ) -> None:
+    from nvi_operator.language.load.validation_messages import explained
+
     for problem in explained(document, error, language):
         if not problems.is_full():
             problems.append(problem)

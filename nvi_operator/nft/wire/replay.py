@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from nvi_operator.nft.ast import Table
-from nvi_operator.nft.wire.monitor import ElementReport
 from nvi_operator.nft.wire.packed_elements import PackedElements
+
+if TYPE_CHECKING:
+    from nvi_operator.nft.wire.monitor import ElementReport
 
 
 def replayed(table: Table, reported: Sequence[ElementReport]) -> Table | None:
