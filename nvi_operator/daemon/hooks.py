@@ -3,34 +3,36 @@
 A program is a child process: the event is JSON on its standard input, and in its environment
 (docs/how-to/monitoring.md). A web address is posted to by a child as well (`webhook.py`). A hook gets one event at a
 time, in their order, with TIME_LIMIT seconds for each of ATTEMPTS. Further events wait in a queue; when it is full,
-the oldest are dropped and counted.
+the oldest are dropped and counted. Of what it prints the first lines are logged when it has ended.
 """
 
 from __future__ import annotations
 
 import os
 import select
-import signal
-import subprocess
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from nvi_operator import __version__
 from nvi_operator.daemon.backoff import Backoff
+from nvi_operator.daemon.child import Child
 from nvi_operator.daemon.journal import environment
 from nvi_operator.dataclass import dataclass
+from nvi_operator.errors import printable
 from nvi_operator.events.event import HookFailed
 from nvi_operator.events.record import EventLog, Record, line
 
 TIME_LIMIT = 10.0  # seconds
 ATTEMPTS = 5
 QUEUE = 256  # events
+MOST_PRINTED = 65536  # bytes
+SHOWN = 20  # lines of that
+_LONGEST = 300  # characters of a line
 _WEBHOOK = (sys.executable, "-I", str(Path(__file__).with_name("webhook.py")), __version__)
 
 
@@ -63,9 +65,7 @@ class _Queue:
     records: deque[Record] = field(default_factory=deque)
     dropped: int = 0
     attempts: int = 0  # at the first record
-    child: subprocess.Popen[bytes] | None = None
-    pidfd: int = -1
-    late: bool = False  # was the child killed, because its time was over?
+    child: Child | None = None
     due: float = 0.0  # the next attempt, or the end of the child's time
 
 
@@ -98,11 +98,11 @@ class Hooks:
         ended = {fd for fd, _ in self._epoll.poll(0)}
         for queue in self._queues:
             if queue.child is not None:
-                if queue.pidfd in ended:
+                if queue.child.pidfd in ended:
                     self._end(queue, queue.child)
                 elif queue.due <= self._now():
-                    self._kill(queue.child)
-                    queue.late, queue.due = True, float("inf")  # its end is reported, as soon as the kernel can
+                    queue.child.kill()
+                    queue.due = float("inf")  # its end is reported, as soon as the kernel can
             if queue.child is None and queue.records and queue.due <= self._now():
                 self._begin(queue)
 
@@ -110,8 +110,8 @@ class Hooks:
         """Ends what runs still."""
         for queue in self._queues:
             if queue.child is not None:
-                self._kill(queue.child)
-                os.close(queue.pidfd)
+                queue.child.kill()
+                os.close(queue.child.pidfd)
         self._epoll.close()
 
     def _put(self, record: Record) -> None:
@@ -128,25 +128,26 @@ class Hooks:
         record = queue.records[0]
         try:
             queue.child = _start(queue.hook, record)
-            queue.pidfd = os.pidfd_open(queue.child.pid)
         except (OSError, ValueError) as error:
             self._failed(queue, f"starting it: {getattr(error, 'strerror', None) or error}")
             return
-        self._epoll.register(queue.pidfd, select.EPOLLIN)
+        self._epoll.register(queue.child.pidfd, select.EPOLLIN)
         queue.due = self._now() + self._time_limit
 
-    def _end(self, queue: _Queue, child: subprocess.Popen[bytes]) -> None:
-        code = child.wait()  # it has ended
-        self._epoll.unregister(queue.pidfd)
-        os.close(queue.pidfd)
-        late, queue.late = queue.late, False
-        queue.child, queue.pidfd = None, -1
-        if late:
+    def _end(self, queue: _Queue, child: Child) -> None:
+        self._epoll.unregister(child.pidfd)
+        code, output, errors = child.wait(leaves=True)
+        queue.child = None
+        printed = [printable(each)[:_LONGEST] for each in (output + errors).decode(errors="replace").splitlines()]
+        for each in printed[:SHOWN]:
+            print(f"hook {queue.hook.name}: {each}", file=sys.stderr, flush=True)
+        if child.killed:
             self._failed(queue, f"not done within {self._time_limit:g} s")
         elif code == 0:
             self._done(queue)
         else:
-            self._failed(queue, f"ended by signal {-code}" if code < 0 else f"exit code {code}")
+            why = f"ended by signal {-code}" if code < 0 else f"exit code {code}"
+            self._failed(queue, f"{why}: {printed[-1]}" if printed else why)
 
     def _done(self, queue: _Queue) -> None:
         queue.records.popleft()
@@ -168,27 +169,13 @@ class Hooks:
         dropped, queue.dropped = queue.dropped, 0
         self._event_log.add(HookFailed(hook=queue.hook.name, error=why, dropped=dropped))
 
-    def _kill(self, child: subprocess.Popen[bytes]) -> None:
-        """Kill the process and everything that it started."""
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
 
-
-def _start(hook: EventHook, record: Record) -> subprocess.Popen[bytes]:
-    """No shell, and no pipe that could fill: the event is in a file in memory."""
+def _start(hook: EventHook, record: Record) -> Child:
+    """No shell. A web address is not among the arguments, which every user sees."""
     command = list(_WEBHOOK) if hook.is_web else [hook.target]
-    head = f"{hook.target}\n".encode() if hook.is_web else b""  # not among the arguments, which every user sees
-    with open(os.memfd_create("event", os.MFD_CLOEXEC), "w+b") as file:
-        file.write(head + line(record))
-        file.seek(0)
-        return subprocess.Popen(
-            command,
-            stdin=file,
-            stdout=2,
-            cwd="/",
-            env={**_inherited(os.environ), **environment(record)},
-            start_new_session=True,
-        )
+    head = f"{hook.target}\n".encode() if hook.is_web else b""
+    known = {**_inherited(os.environ), **environment(record)}
+    return Child(command, known, head + line(record), most=MOST_PRINTED)
 
 
 def _inherited(found: Mapping[str, str]) -> dict[str, str]:

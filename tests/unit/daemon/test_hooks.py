@@ -14,7 +14,7 @@ import pytest
 
 from nvi_operator.cli.options import hook
 from nvi_operator.daemon.backoff import Backoff
-from nvi_operator.daemon.hooks import ATTEMPTS, QUEUE, EventHook, Hooks
+from nvi_operator.daemon.hooks import ATTEMPTS, QUEUE, SHOWN, EventHook, Hooks
 from nvi_operator.events.event import GatewayEvent, InSync, UplinkDown
 from nvi_operator.events.record import EventLog
 from tests.lab.net import until
@@ -91,6 +91,34 @@ def test_a_failure_is_tried_again_and_told_in_the_end(program: Callable[[str], s
     ]
     station.hooks.step()
     assert station.hooks.next_due() == float("inf"), "it is not told of its own failure"
+    station.hooks.close()
+
+
+def test_what_a_program_prints_is_logged_line_by_line_and_moves_no_cursor(
+    program: Callable[[str], str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    hook = program("printf '\\033[2J\\nsent\\n'; echo refused >&2; exit 1")
+    station = Station(EventHook(hook))
+    station.tell(DOWN)
+    station.until(lambda: station.failures, "the report")
+    assert ": exit code 1: refused; gave up" in station.failures[0]
+    assert (
+        capfd.readouterr().err.splitlines()
+        == [f"hook {hook}: {each}" for each in ("\\x1b[2J", "sent", "refused")] * ATTEMPTS
+    )
+    station.hooks.close()
+
+
+@pytest.mark.parametrize("flood", ["yes", "while :; do echo y; done", "head -c 9999999 /dev/zero"])
+def test_a_program_that_prints_without_end_fills_no_log(
+    program: Callable[[str], str], capfd: pytest.CaptureFixture[str], flood: str
+) -> None:
+    station = Station(EventHook(program(f"{flood} 2> /dev/null")), time_limit=0.5)
+    station.tell(DOWN)
+    station.until(lambda: station.failures, "the report")
+    lines = capfd.readouterr().err.splitlines()
+    assert 0 < len(lines) <= SHOWN * ATTEMPTS
+    assert max(map(len, lines)) < 1000
     station.hooks.close()
 
 
