@@ -102,9 +102,6 @@ class CachedKernel(Kernel):
         self._followed: tuple[tuple[str, Object], ...] = ()  # as of the last observation
         self._all: HostState | None = None  # both together
 
-    def __enter__(self) -> CachedKernel:
-        return self
-
     def close(self) -> None:
         self._invalidate_objects()
         super().close()

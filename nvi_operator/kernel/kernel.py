@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from heapq import nlargest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from nvi_operator.errors import CapabilityError
 from nvi_operator.kernel.capabilities import capabilities
@@ -71,7 +71,7 @@ class Kernel:
         for kind in FOLLOWED:
             self._drivers[kind]
 
-    def __enter__(self) -> Kernel:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

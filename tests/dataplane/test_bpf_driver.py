@@ -214,7 +214,7 @@ def test_a_device_that_is_not_there(lab: Bench) -> None:
     assert lab.observe() is None
     assert lab.counters() == {}
     lab.apply(None)
-    with pytest.raises(KernelError, match="no such interface"):
+    with pytest.raises(KernelError, match=f"no interface {DEVICE}"):
         lab.load(options())
 
 

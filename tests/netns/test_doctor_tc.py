@@ -10,7 +10,7 @@ import pytest
 from nvi_operator.doctor.survey import FilterFact
 from nvi_operator.kernel.bpf import syscall, tcx
 from nvi_operator.kernel.bpf.syscall import load_program
-from nvi_operator.kernel.inspect.tc import list_filters
+from nvi_operator.kernel.inspect.tc import filters_at
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.language.load.loader import load_texts
 from tests.lab import GatewayHost, Lab, Site
@@ -88,7 +88,7 @@ def test_tc_filters_are_looked_for_where_our_packets_pass(host: Host) -> None:
 def test_a_link_may_go_before_its_filters_are_listed(host: Host) -> None:
     def listed() -> list[FilterFact]:
         with Rtnetlink() as rtnetlink:
-            return list(list_filters(rtnetlink, "gone", 9999, "ingress"))
+            return list(filters_at(rtnetlink, "gone", 9999, "ingress"))
 
     assert host.call(listed) == []
 

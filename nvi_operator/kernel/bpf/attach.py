@@ -5,15 +5,16 @@ Either way a program outlives the process that attached it, and is found by its 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any, Literal
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import KernelError, NviError
-from nvi_operator.kernel.bpf import syscall, tcx
+from nvi_operator.kernel.bpf import tcx
 from nvi_operator.kernel.bpf.clsact import Clsact, Filter
+from nvi_operator.kernel.bpf.live import opened_program
+from nvi_operator.kernel.bpf.syscall import program_name
 from nvi_operator.kernel.bpf.tcx import Hook, Order
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.store.saved_settings import SavedSettings
@@ -115,7 +116,7 @@ class Attachments:
             return
         if mechanism == "tcx":
             listing = tcx.programs(ifindex, hook)
-            ahead = [number for number in listing.programs if self._is_ahead(_name(number))]
+            ahead = [number for number in listing.programs if self._is_ahead(program_name(number))]
             tcx.attach(ifindex, hook, fd, order, listing.revision, behind=ahead[-1] if ahead else None)
         else:
             self._clsact.attach(ifindex, hook, fd, name, order, first=first)
@@ -144,7 +145,7 @@ class Attachments:
             listing = tcx.programs(ifindex, hook)
         except NviError:
             return  # the interface has gone
-        found = [(number, _name(number)) for number in listing.programs]
+        found = [(number, program_name(number)) for number in listing.programs]
         for place, (number, name) in enumerate(found):
             if name is not None and self._is_owned(name):
                 early = any(self._is_ahead(other) for _, other in found[place + 1 :])
@@ -162,18 +163,4 @@ def _opened(stack: ExitStack, place: Attached) -> tuple[int, int]:
             f"bpf program {place.name} at {place.hook} of interface {place.ifindex}: it is not there any more",
             transient=True,
         )
-    fd = syscall.program_fd(place.program)
-    stack.callback(os.close, fd)
-    return fd, listing.revision
-
-
-def _name(number: int) -> str | None:
-    """None for a program that has gone."""
-    try:
-        fd = syscall.program_fd(number)
-    except NviError:
-        return None
-    try:
-        return syscall.program_info(fd).name
-    finally:
-        os.close(fd)
+    return stack.enter_context(opened_program(place.program)), listing.revision

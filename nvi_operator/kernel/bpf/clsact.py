@@ -11,6 +11,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -27,7 +28,7 @@ _GET_QDISC, _GET_FILTER = 38, 46
 _TC = struct.Struct("=B3xiIII")  # struct tcmsg: family, ifindex, handle, parent, info
 _KIND, _OPTIONS, _NAME, _FLAGS, _ID = 1, 2, 7, 8, 11
 _DIRECT_ACTION = 1
-_PARENTS: Mapping[Hook, int] = MappingProxyType({"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3})
+PARENTS: Mapping[Hook, int] = MappingProxyType({"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3})
 _ETH_P_ALL = 3
 _PREFERENCES = 1 << 16
 
@@ -46,30 +47,52 @@ class Filter:
 
 @dataclass(frozen=True)
 class ListedFilter:
-    """Any filter, and what of it is a program's. `options` None: it is the head of a preference, and no filter."""
+    """Any filter. What the numbers of its `options` mean depends on its kind (TCA_*_)."""
 
     preference: int
     protocol: int  # ETH_P_*
     handle: int
     kind: str
-    options: Mapping[int, bytes] | None
+    is_head: bool  # of a preference: it is no filter
+    options: Mapping[int, bytes]
+
+    @property
+    def name(self) -> str:
+        """The filter's own; empty for one without a program."""
+        return self._of_program(_NAME).rstrip(b"\0").decode(errors="replace")
 
     @property
     def program(self) -> int | None:
         """Its number; None for a classic one, and for other kinds of filters."""
-        found = (self.options or {}).get(_ID)
-        return None if found is None or self.kind != "bpf" else int.from_bytes(found, sys.byteorder)
+        return int.from_bytes(self._of_program(_ID), sys.byteorder) or None
 
     @property
     def direct_action(self) -> bool:
         """Does its program decide by itself?"""
-        return bool(int.from_bytes((self.options or {}).get(_FLAGS, b""), sys.byteorder) & _DIRECT_ACTION)
+        return bool(int.from_bytes(self._of_program(_FLAGS), sys.byteorder) & _DIRECT_ACTION)
+
+    def _of_program(self, option: int) -> bytes:
+        return self.options.get(option, b"") if self.kind == "bpf" else b""
 
 
 def list_filters(rtnetlink: Rtnetlink, ifindex: int, hook: Hook) -> list[ListedFilter]:
     """The filters of an interface's clsact, in the order in which they run. Raises OSError."""
-    asked = _TC.pack(0, ifindex, 0, _PARENTS[hook], 0)
+    asked = _TC.pack(0, ifindex, 0, PARENTS[hook], 0)
     return [_listed(body) for body in rtnetlink.dump(_GET_FILTER, asked, lambda _: True)]
+
+
+def put_filter(ipr: Any, place: Filter, fd: int) -> None:
+    """Attach a loaded program there, or replace what is there in one step."""
+    options = {"fd": fd, "name": place.name, "classid": 1, "direct_action": True}
+    ipr.tc("replace-filter", "bpf", place.ifindex, f":{place.handle}", **options, **_at(place))
+
+
+def delete_filter(ipr: Any, place: Filter) -> None:
+    ipr.tc("del-filter", "bpf", place.ifindex, f":{place.handle}", **_at(place))
+
+
+def _at(place: Filter) -> dict[str, int]:
+    return {"parent": PARENTS[place.hook], "prio": place.preference, "protocol": _ETH_P_ALL}
 
 
 class Clsact:
@@ -84,7 +107,9 @@ class Clsact:
             qdiscs = self._rtnetlink.dump(_GET_QDISC, _TC.pack(0, ifindex, 0, 0, 0), _is_clsact)
             for index in dict.fromkeys(_TC.unpack_from(body)[1] for body in qdiscs):
                 if ifindex in (0, index):
-                    yield from filter(None, (_parse(body, hook) for body in self._dump(index, hook)))
+                    for each in list_filters(self._rtnetlink, index, hook):
+                        if each.direct_action and each.program is not None:
+                            yield Filter(index, hook, each.name, each.program, each.preference, each.handle)
 
     def attach(
         self, ifindex: int, hook: Hook, fd: int, name: str, order: Order, *, first: int = 1, handle: int = 1
@@ -95,86 +120,40 @@ class Clsact:
             if not any(each.get("kind") == "clsact" for each in self._ipr.get_qdiscs(index=ifindex)):
                 self._saved.save(saved_settings.CLSACT, str(ifindex), "none")
                 self._ipr.tc("add", "clsact", ifindex)
-            taken = {_TC.unpack_from(body)[4] >> 16 for body in self._dump(ifindex, hook)}
+            taken = {each.preference for each in list_filters(self._rtnetlink, ifindex, hook)}
             ordered = preferences if order == "first" else reversed(preferences)
             preference = next(each for each in ordered if each not in taken)
-            self._put(Filter(ifindex, hook, name, 0, preference, handle), fd)
+            put_filter(self._ipr, Filter(ifindex, hook, name, 0, preference, handle), fd)
 
     def replace(self, previous: Filter, fd: int, name: str) -> None:
         """Replace a filter in one step, at the same place."""
         with kernel_errors(f"tc filter {name} at {previous.hook} of interface {previous.ifindex}: replacing"):
-            self._put(Filter(previous.ifindex, previous.hook, name, 0, previous.preference, previous.handle), fd)
+            put_filter(self._ipr, replace(previous, name=name), fd)
 
     def detach(self, place: Filter) -> None:
         with kernel_errors(f"tc filter {place.name} at {place.hook} of interface {place.ifindex}: detaching"):
-            self._ipr.tc(
-                "del-filter",
-                "bpf",
-                place.ifindex,
-                f":{place.handle}",
-                parent=_PARENTS[place.hook],
-                prio=place.preference,
-                protocol=_ETH_P_ALL,
-            )
+            delete_filter(self._ipr, place)
             if str(place.ifindex) in self._saved.all(saved_settings.CLSACT):
-                left = [body for hook in _PARENTS for body in self._dump(place.ifindex, hook)]
+                left = [each for hook in PARENTS for each in list_filters(self._rtnetlink, place.ifindex, hook)]
                 if not left:
                     self._ipr.tc("del", "clsact", place.ifindex)
-                if not any(is_own(_name(_about(body))) for body in left):
+                if not any(is_own(each.name) for each in left):
                     self._saved.discard(saved_settings.CLSACT, str(place.ifindex))
-
-    def _put(self, place: Filter, fd: int) -> None:
-        self._ipr.tc(
-            "replace-filter",
-            "bpf",
-            place.ifindex,
-            f":{place.handle}",
-            fd=fd,
-            name=place.name,
-            parent=_PARENTS[place.hook],
-            classid=1,
-            direct_action=True,
-            prio=place.preference,
-            protocol=_ETH_P_ALL,
-        )
-
-    def _dump(self, ifindex: int, hook: Hook) -> list[bytes]:
-        return self._rtnetlink.dump(_GET_FILTER, _TC.pack(0, ifindex, 0, _PARENTS[hook], 0), lambda _: True)
 
 
 def _listed(body: bytes) -> ListedFilter:
     _, _, handle, _, info = _TC.unpack_from(body)
     attrs = dict(attributes(body[_TC.size :]))
     kind = attrs.get(_KIND, b"").rstrip(b"\0").decode(errors="replace")
-    options = attrs.get(_OPTIONS)
     return ListedFilter(
         info >> 16,
         socket.ntohs(info & 0xFFFF),
         handle,
         kind,
-        # Of another kind than bpf the numbers mean something else.
-        None if options is None else dict(attributes(options)) if kind == "bpf" else {},
+        _OPTIONS not in attrs,
+        dict(attributes(attrs.get(_OPTIONS, b""))),
     )
 
 
 def _is_clsact(body: bytes) -> bool:
     return dict(attributes(body[_TC.size :])).get(_KIND) == b"clsact\0"
-
-
-def _parse(body: bytes, hook: Hook) -> Filter | None:
-    """None for a filter that is no program, or for the head of a preference."""
-    _, ifindex, handle, _, info = _TC.unpack_from(body)
-    about = _about(body)
-    flags = int.from_bytes(about.get(_FLAGS, b""), sys.byteorder)
-    if not flags & _DIRECT_ACTION or _ID not in about:
-        return None
-    return Filter(ifindex, hook, _name(about), struct.unpack("=I", about[_ID])[0], info >> 16, handle)
-
-
-def _about(body: bytes) -> dict[int, bytes]:
-    attrs = dict(attributes(body[_TC.size :]))
-    return dict(attributes(attrs[_OPTIONS])) if attrs.get(_KIND) == b"bpf\0" and _OPTIONS in attrs else {}
-
-
-def _name(about: Mapping[int, bytes]) -> str:
-    return about.get(_NAME, b"").rstrip(b"\0").decode(errors="replace")

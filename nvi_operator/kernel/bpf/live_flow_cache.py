@@ -12,6 +12,7 @@ from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.bpf import flow_cache as layout
 from nvi_operator.kernel.bpf import objects, syscall
 from nvi_operator.kernel.bpf.flow_cache import CachedFlow, Traffic
+from nvi_operator.kernel.bpf.live import opened_program
 from nvi_operator.kernel.bpf.maps import ARRAY, PERCPU_ARRAY, MapInfo
 from nvi_operator.kinds.flow_cache import FlowCacheOptions
 from nvi_operator.language.model.values import FAMILIES
@@ -92,9 +93,7 @@ def reusable(programs: Iterable[LiveProgram], options: FlowCacheOptions) -> dict
 def inspect(number: int) -> LiveProgram | None:
     """None for a program that is no one of the flow cache."""
     with ExitStack() as stack:
-        fd = syscall.program_fd(number)
-        stack.callback(os.close, fd)
-        info = syscall.program_info(fd)
+        info = syscall.program_info(stack.enter_context(opened_program(number)))
         maps: dict[str, LiveMap] = {}
         rodata = None
         for each in info.map_ids:

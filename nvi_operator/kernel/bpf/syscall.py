@@ -29,11 +29,9 @@ _NR = {
 }
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY, _PROG_LOAD = range(6)
 _MAP_LOOKUP_BATCH = 24
-_PROG_FD_BY_ID, _MAP_FD_BY_ID, _OBJ_INFO, _PROG_QUERY = 13, 14, 15, 16
+_PROG_FD_BY_ID, _MAP_FD_BY_ID, _OBJ_INFO = 13, 14, 15
 _MAP_FREEZE = 22
 
-TCX_INGRESS, TCX_EGRESS = 46, 47  # enum bpf_attach_type
-_MOST_PROGRAMS = 64  # of one place; the kernel takes no more (BPF_MPROG_MAX)
 _SCHED_CLS = 3
 _LOG_SIZE = 1 << 16
 _ATTEMPTS = 5
@@ -254,28 +252,14 @@ def map_fd(number: int) -> int:
     return bpf(_MAP_FD_BY_ID, struct.pack("=III", number, 0, 0), f"bpf map {number}: finding it by its number")[0]
 
 
-def programs_at(ifindex: int, place: int) -> tuple[str, ...]:
-    """Programs at a link's TCX_INGRESS or TCX_EGRESS, in their order, by name and number.
-
-    None before Linux 6.6, nor without the rights to ask.
-    """
-    ids = (ctypes.c_uint32 * _MOST_PROGRAMS)()
-    attr = struct.pack("=IIIIQIIQQQQ", ifindex, place, 0, 0, ctypes.addressof(ids), len(ids), 0, 0, 0, 0, 0)
-    try:
-        _, answer = bpf(_PROG_QUERY, attr, f"bpf programs of link {ifindex}: listing")
-    except NviError:
-        return ()
-    (count,) = struct.unpack_from("=I", answer, 24)
-    return tuple(_program_name(number) for number in ids[:count])
-
-
-def _program_name(number: int) -> str:
+def program_name(number: int) -> str | None:
+    """None for a program that has gone, or without the rights to look at it."""
     try:
         fd = program_fd(number)
     except NviError:
-        return f"program {number}"
+        return None
     try:
-        return f"{program_info(fd).name or 'program'} {number}"
+        return program_info(fd).name
     finally:
         os.close(fd)
 

@@ -16,7 +16,7 @@ from typing import Literal
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError
-from nvi_operator.kernel.bpf.syscall import bpf
+from nvi_operator.kernel.bpf.syscall import bpf, program_name
 
 Hook = Literal["ingress", "egress"]
 Order = Literal["first", "last"]
@@ -59,6 +59,15 @@ def programs(ifindex: int, hook: Hook) -> Listing:
     (count,) = struct.unpack_from("=I", answer, _COUNT)
     (revision,) = struct.unpack_from("=Q", answer, _REVISION)
     return Listing(tuple(ids[:count]), revision)
+
+
+def named(ifindex: int, hook: Hook) -> tuple[str, ...]:
+    """The programs of a hook in their order, by name and number. None before Linux 6.6, nor without the rights."""
+    try:
+        numbers = programs(ifindex, hook).programs
+    except NviError:
+        return ()
+    return tuple(f"{program_name(number) or 'program'} {number}" for number in numbers)
 
 
 def attach(ifindex: int, hook: Hook, fd: int, order: Order, revision: int, *, behind: int | None = None) -> None:

@@ -23,6 +23,7 @@ from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.drivers.flows import as_flow, traffic_group
 from nvi_operator.kernel.drivers.tcx_watch import TcxWatch
 from nvi_operator.kernel.handles import Handles
+from nvi_operator.kernel.netlink.interfaces import ifindex_for, ifindex_of
 from nvi_operator.kinds.flow_cache import FLOW_CACHE, HOOKS, FlowCacheOptions, FlowCacheProgram, Hook
 from nvi_operator.language.model.values import FAMILIES
 from nvi_operator.plan.change import Change
@@ -122,11 +123,9 @@ class FlowCacheDriver(Driver):
     def apply(self, change: Change) -> None:
         assert isinstance(change.present, FlowCacheProgram)
         ifname, hook = change.present.ifname, change.present.hook
-        ifindex = next((number for number, name in socket.if_nameindex() if name == ifname), None)
-        if ifindex is None:
-            if change.after is None:
-                return
-            raise KernelError(f"flow cache: {change.ref.key}: attaching: no such interface", transient=True)
+        if change.after is None and ifindex_of(ifname) is None:
+            return
+        ifindex = ifindex_for(f"flow cache {change.ref.key}: attaching", ifname)
         before = [place for place, _ in self._places({ifindex: ifname}) if place.hook == hook]
         if isinstance(change.after, FlowCacheProgram):
             assert change.after.options is not None

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, ExitStack
 from itertools import groupby
 from typing import Any, ClassVar, Self
 
-from nvi_operator.errors import CapabilityError, KernelError
+from nvi_operator.errors import CapabilityError
 from nvi_operator.kernel.bpf import objects, syscall, tcx
 from nvi_operator.kernel.bpf.attach import Attached, Attachments, preferred
 from nvi_operator.kernel.bpf.guard import COUNTERS, GuardProgram
@@ -24,7 +24,7 @@ from nvi_operator.kernel.bpf.live_flow_cache import PROGRAMS as CACHES
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.drivers.tcx_watch import TcxWatch
 from nvi_operator.kernel.handles import Handles
-from nvi_operator.kernel.netlink.interfaces import ifindex_of, ifname_of
+from nvi_operator.kernel.netlink.interfaces import ifindex_for, ifindex_of, ifname_of
 from nvi_operator.kinds.egress_guard import EgressGuard
 from nvi_operator.kinds.ingress_guard import IngressGuard
 from nvi_operator.plan.change import Change
@@ -97,8 +97,7 @@ class GuardDriver(Driver):
         ifindex = ifindex_of(change.present.ifname)
         places = [] if ifindex is None else list(self._places(ifindex))
         if isinstance(change.after, Guard):
-            if ifindex is None:
-                raise KernelError(f"{self.kind} {change.after.key}: attaching: no such interface")
+            ifindex = ifindex_for(f"{self.kind} {change.after.key}: attaching", change.after.ifname)
             self._attach(change.after, ifindex, places.pop(0) if places else None)
         for place in places:
             self._attachments.detach(place)

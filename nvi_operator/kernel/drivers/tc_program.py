@@ -7,21 +7,20 @@ from contextlib import ExitStack
 from typing import Any
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.errors import CapabilityError, KernelError, NviError
+from nvi_operator.errors import CapabilityError, NviError
 from nvi_operator.kernel.bpf import live, objects, program, syscall
-from nvi_operator.kernel.bpf.clsact import list_filters
+from nvi_operator.kernel.bpf.clsact import PARENTS, Filter, delete_filter, list_filters, put_filter
 from nvi_operator.kernel.bpf.live import opened_maps
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.handles import Handles
-from nvi_operator.kernel.netlink.interfaces import ifindex_of
+from nvi_operator.kernel.netlink.interfaces import ifindex_for, ifindex_of
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.kinds.link import LINK
 from nvi_operator.kinds.tc_program import TC_PROGRAM, InInterface, ProgramOptions, TcProgram
 from nvi_operator.plan.change import Change
 from nvi_operator.state.host import HostState
 
-_EGRESS = 0xFFFFFFF3  # the parent of filters at clsact's egress
 _PRIO = 1
 _HANDLE = 1
 _ETH_P_ALL = 3
@@ -89,13 +88,13 @@ class TcProgramDriver(Driver):
                 continue
             if each.kind != "bpf" or each.protocol != _ETH_P_ALL:
                 return _Place(None, False, foreign=True)
-            if each.handle == _HANDLE and each.options is not None:
+            if each.handle == _HANDLE and not each.is_head:
                 return _Place(each.program, each.direct_action)
         return None
 
     def _clear_place(self, index: int) -> None:
         """Delete the filters at the gateway's preference: all of one preference are of one kind and one protocol."""
-        self._ipr.tc("del-filter", index=index, parent=_EGRESS, prio=_PRIO, protocol=0)
+        self._ipr.tc("del-filter", index=index, parent=PARENTS["egress"], prio=_PRIO, protocol=0)
 
     def _clear_qdisc(self, index: int) -> None:
         """A qdisc ingress takes the place of clsact, and neither can be changed into the other."""
@@ -127,31 +126,13 @@ class TcProgramDriver(Driver):
             )
             _fill(loaded.maps[program.PORTS], desired)
             with kernel_errors(f"tc-program {desired.key}: attaching"):
-                index = self._index(desired.ifname)
+                index = ifindex_for(f"tc-program {desired.key}: attaching", desired.ifname)
                 if not any(q.get("kind") == "clsact" for q in self._ipr.get_qdiscs(index=index)):
                     self._clear_qdisc(index)
                     self._ipr.tc("add", "clsact", index)
                 if place is not None and place.foreign:
                     self._clear_place(index)
-                self._ipr.tc(
-                    "replace-filter",
-                    "bpf",
-                    index,
-                    f":{_HANDLE}",
-                    fd=loaded.programs[program.NAME],
-                    name=program.NAME,
-                    parent=_EGRESS,
-                    classid=1,
-                    direct_action=True,
-                    prio=_PRIO,
-                    protocol=_ETH_P_ALL,
-                )
-
-    def _index(self, ifname: str) -> int:
-        found = ifindex_of(ifname)
-        if found is None:
-            raise KernelError(f"interface {ifname}: attaching the eBPF program: no such interface", transient=True)
-        return found
+                put_filter(self._ipr, _filter(index), loaded.programs[program.NAME])
 
     def _detach(self, ifname: str) -> None:
         """Remove the operator's filter, if it is there; the clsact qdisc stays, another program may use it."""
@@ -159,15 +140,12 @@ class TcProgramDriver(Driver):
         if place is None or place.foreign:
             return
         with kernel_errors(f"tc-program {ifname} egress: detaching"):
-            self._ipr.tc(
-                "del-filter",
-                "bpf",
-                self._index(ifname),
-                f":{_HANDLE}",
-                parent=_EGRESS,
-                prio=_PRIO,
-                protocol=_ETH_P_ALL,
-            )
+            delete_filter(self._ipr, _filter(ifindex_for(f"tc-program {ifname} egress: detaching", ifname)))
+
+
+def _filter(ifindex: int) -> Filter:
+    """Where the program is."""
+    return Filter(ifindex, "egress", program.NAME, 0, _PRIO, _HANDLE)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from nvi_operator.kernel.bpf.syscall import TCX_EGRESS, may_load, programs_at
+from nvi_operator.kernel.bpf import tcx
+from nvi_operator.kernel.bpf.syscall import may_load
 from nvi_operator.kernel.drivers.sysctl import read
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.inspect.foreign_rules import read_foreign_rules
@@ -104,7 +105,7 @@ def _link(
         route_mtus=tuple((family, route.mtu) for family, route in sorted(best.items()) if route.mtu),
         routes=routes.wires.get(link.index, ()),
         crowded=link.index in routes.crowded,
-        tcx_egress=programs_at(link.index, TCX_EGRESS) if link.kind in _CARRIERS else (),
+        tcx_egress=tcx.named(link.index, "egress") if link.kind in _CARRIERS else (),
         master=names.get(link.master) if link.master is not None else None,
     )
 

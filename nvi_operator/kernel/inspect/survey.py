@@ -30,7 +30,7 @@ from nvi_operator.kernel.inspect.machine import (
 from nvi_operator.kernel.inspect.next_hop_objects import read_next_hop_objects
 from nvi_operator.kernel.inspect.nft import ForeignNft, nft_version, probe_binding, read_ruleset
 from nvi_operator.kernel.inspect.settings import legacy_tables, read_settings
-from nvi_operator.kernel.inspect.tc import egress_programs, ingress_filters, ingress_programs, list_filters
+from nvi_operator.kernel.inspect.tc import egress_programs, filters_at, ingress_filters, ingress_programs
 from nvi_operator.kernel.inspect.xfrm import policies
 from nvi_operator.kernel.kmod.survey import survey_module
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink
@@ -109,7 +109,7 @@ def _filters(rtnetlink: Rtnetlink, links: Mapping[str, LinkFact], need: Footprin
     """The filters on the ways in, and on the ways out: the device's and the uplinks'."""
     yield from ingress_filters(rtnetlink, _present(need.interfaces, links))
     for ifname, link in _present((*need.uplinks, need.device), links).items():
-        yield from list_filters(rtnetlink, ifname, link.ifindex, "egress")
+        yield from filters_at(rtnetlink, ifname, link.ifindex, "egress")
 
 
 def _tcx(links: Mapping[str, LinkFact], need: Footprint) -> Iterator[TcxFact]:

@@ -10,22 +10,19 @@ from collections.abc import Iterator, Mapping
 
 from nvi_operator.doctor.survey import FilterFact, TcxFact
 from nvi_operator.errors import KernelError
+from nvi_operator.kernel.bpf import tcx
+from nvi_operator.kernel.bpf.clsact import ListedFilter, list_filters
 from nvi_operator.kernel.bpf.egress import EGRESS
 from nvi_operator.kernel.bpf.names import is_own
-from nvi_operator.kernel.bpf.syscall import TCX_EGRESS, TCX_INGRESS, programs_at
 from nvi_operator.kernel.bpf.tcx import Hook
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.nft.wire.attributes import attributes
 from nvi_operator.topology.facts import LinkFact
 
-_GET_FILTERS = 46  # RTM_GETTFILTER
-_HEADER = struct.Struct("=B3xiIII")  # struct tcmsg: family, ifindex, handle, parent, info
-_PARENTS: Mapping[Hook, int] = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}
-_KIND, _OPTIONS = 1, 2  # TCA_*, and the same numbers of an action's attributes
+_KIND, _OPTIONS = 1, 2  # TCA_ACT_*
 _ACTIONS = {"u32": 7, "fw": 4, "flower": 3, "matchall": 2, "basic": 3, "bpf": 1}  # TCA_*_ACT
 _POLICERS = {"u32": 6, "fw": 2, "basic": 4, "bpf": 2}  # TCA_*_POLICE: a policer in the old way, instead of actions
-_NAME, _FLAGS, _DIRECT = 7, 8, 1  # TCA_BPF_*
 # Of these a TCA_*_PARMS of 2 begins with tc_gen: index, capabilities, verdict.
 _PLAIN = frozenset({"gact", "mirred", "skbedit", "vlan"})
 _PARAMETERS, _CHANCE = 2, 3  # a gact with TCA_GACT_PROB has a second verdict
@@ -36,20 +33,20 @@ _OK = 0  # TC_ACT_OK, of a filter without actions and of what conforms
 def ingress_filters(rtnetlink: Rtnetlink, links: Mapping[str, LinkFact]) -> Iterator[FilterFact]:
     """The ingress filters of these links, by name."""
     for ifname, link in links.items():
-        yield from list_filters(rtnetlink, ifname, link.ifindex, "ingress")
+        yield from filters_at(rtnetlink, ifname, link.ifindex, "ingress")
 
 
 def ingress_programs(links: Mapping[str, LinkFact]) -> Iterator[TcxFact]:
     """The programs at tcx ingress of these links, but for the operator's own."""
     for ifname, link in links.items():
-        for program in programs_at(link.ifindex, TCX_INGRESS):
+        for program in tcx.named(link.ifindex, "ingress"):
             if not is_own(program.partition(" ")[0]):
                 yield TcxFact(ifname, "ingress", program)
 
 
 def egress_programs(ifname: str, ifindex: int) -> Iterator[TcxFact]:
     """The programs at tcx egress of a link before the gateway's guard, but for the operator's own."""
-    for program in programs_at(ifindex, TCX_EGRESS):
+    for program in tcx.named(ifindex, "egress"):
         name = program.partition(" ")[0]
         if name == EGRESS.program:
             return
@@ -57,32 +54,26 @@ def egress_programs(ifname: str, ifindex: int) -> Iterator[TcxFact]:
             yield TcxFact(ifname, "egress", program)
 
 
-def list_filters(rtnetlink: Rtnetlink, ifname: str, ifindex: int, hook: Hook) -> Iterator[FilterFact]:
+def filters_at(rtnetlink: Rtnetlink, ifname: str, ifindex: int, hook: Hook) -> Iterator[FilterFact]:
     """The filters of a link; none where it is gone, or has no clsact."""
-    request = _HEADER.pack(0, ifindex, 0, _PARENTS[hook], 0)
     try:
         with kernel_errors(f"tc filters of {ifname} {hook}: listing"):
-            found = rtnetlink.dump(_GET_FILTERS, request, lambda _: True)
+            found = list_filters(rtnetlink, ifindex, hook)
     except KernelError:
         return
-    for body in found:
-        _, _, handle, _, info = _HEADER.unpack_from(body)
-        attrs = dict(attributes(body[_HEADER.size :]))
-        kind = attrs[_KIND].rstrip(b"\0").decode()
-        options = attrs.get(_OPTIONS)
-        if options is None or (kind == "u32" and not handle & 0xFFF):
-            continue  # the head of what has this preference, and a hash table
-        about = dict(attributes(options))
-        name = about.get(_NAME, b"").rstrip(b"\0").decode(errors="replace") if kind == "bpf" else ""
-        yield FilterFact(ifname, hook, info >> 16, kind, is_own(name), frozenset(_verdicts(kind, about)))
+    for each in found:
+        if not (each.is_head or (each.kind == "u32" and not each.handle & 0xFFF)):  # that is a hash table
+            verdicts = frozenset(_verdicts(each))
+            yield FilterFact(ifname, hook, each.preference, each.kind, is_own(each.name), verdicts)
 
 
-def _verdicts(kind: str, about: Mapping[int, bytes]) -> Iterator[int | None]:
-    if kind not in _ACTIONS or (kind == "bpf" and _number(about.get(_FLAGS, bytes(4))) & _DIRECT):
+def _verdicts(found: ListedFilter) -> Iterator[int | None]:
+    kind = found.kind
+    if kind not in _ACTIONS or found.direct_action:
         yield None
-    elif policer := about.get(_POLICERS.get(kind, 0)):
+    elif policer := found.options.get(_POLICERS.get(kind, 0)):
         yield from _of_policer(dict(attributes(policer)))
-    elif actions := about.get(_ACTIONS[kind]):
+    elif actions := found.options.get(_ACTIONS[kind]):
         for _, action in attributes(actions):
             yield from _of_action(dict(attributes(action)))
     else:
