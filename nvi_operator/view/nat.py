@@ -22,7 +22,7 @@ def rules_text(rules: Sequence[RuleStatus], width: int | None) -> Iterator[Piece
 
 
 def forwards_text(uses: Sequence[ForwardUse], total: int, width: int | None) -> Iterator[Piece]:
-    shown = counted(total, "public port or address", "s") if total > 1 else "1 public port or address"
+    shown = "1 public port or address" if total == 1 else f"{total} public ports or addresses"
     heading = ("name", "public", "to", "flows now", "their packets", "new flows")
     table = TextTable(f"{shown}, the busiest {len(uses)}", heading, right=frozenset({3, 4, 5}))
     for use in uses:

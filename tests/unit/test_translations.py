@@ -11,6 +11,8 @@ import pytest
 from nvi_operator.cli.nat import _mark
 from nvi_operator.state.translation import FULL, PORTS, FlowTranslation, pool_uses
 from nvi_operator.topology.forward_use import ForwardUse, forward_uses
+from nvi_operator.view.nat import forwards_text
+from nvi_operator.view.segment import unstyled
 from tests.unit.topology.gateways import LAN, TWO, topology
 
 FORWARDS = """
@@ -73,6 +75,12 @@ def test_flows_are_counted_to_the_forward_whose_public_port_they_came_to() -> No
     assert uses["web"] == ForwardUse("web", "203.0.113.2 443/tcp", "192.168.1.80:8443", 3)
     assert (uses["range"].flows, uses["range"].public) == (1, "203.0.113.2 5000-5999/udp")
     assert (uses["balanced"].flows, uses["balanced"].new_flows) == (1, 7)
+
+
+def test_the_table_of_forwards_says_of_how_many_it_shows_the_busiest() -> None:
+    use = ForwardUse("web", "203.0.113.2 443/tcp", "192.168.1.80:8443", 3)
+    titles = [unstyled(next(iter(forwards_text([use], total, None)))) for total in (1, 2)]
+    assert titles == ["1 public port or address, the busiest 1", "2 public ports or addresses, the busiest 1"]
 
 
 @pytest.mark.parametrize(("text", "mark"), [("7", (7, 0xFFFFFFFF)), ("0x100/0xff00", (0x100, 0xFF00))])
