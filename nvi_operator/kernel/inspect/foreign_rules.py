@@ -5,21 +5,23 @@ Such as a mesh VPN's, which keeps its routes in a table of its own. `topology/fo
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 
 from nvi_operator.kernel.drivers.fib_rule import list_rules
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.inspect.next_hop_objects import read_next_hop_objects
 from nvi_operator.kernel.netlink.route_messages import (
+    BY_KERNEL,
     GET,
     HEADER,
     LENGTH_AT,
     LOCAL_TYPE,
     REFUSING,
+    TABLE,
     TYPE_AT,
     UNICAST,
     NextHopObjects,
+    is_cached,
     next_hops,
 )
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, number
@@ -28,10 +30,6 @@ from nvi_operator.nft.wire.attributes import attributes
 from nvi_operator.topology.facts import ForeignRule, RouteTableFact
 from nvi_operator.topology.numbers import KERNEL_TABLES
 
-_BY_KERNEL = 2  # RTPROT_KERNEL: its rules for local, main, default, and VRFs
-_TABLE = 15  # RTA_TABLE
-_FLAGS = struct.Struct("=I")
-_FLAGS_AT, _CLONED = 8, 0x200  # RTM_F_CLONED: a cached route of IPv6
 _MOST_PARSED = 64  # routes of a table, to say where it leads
 
 
@@ -40,7 +38,7 @@ def read_foreign_rules(rtnetlink: Rtnetlink, protocol: int, names: Mapping[int, 
     rules = [
         listed.rule
         for listed in list_rules(rtnetlink, lambda _: True)
-        if listed.protocol not in (protocol, _BY_KERNEL)
+        if listed.protocol not in (protocol, BY_KERNEL)  # its rules for local, main, default, and VRFs
     ]
     asked = {
         (r.family, r.table)
@@ -63,7 +61,7 @@ def _read(
 
     def look(body: bytes) -> bool:
         nonlocal refuses, specific, delivers, parsed
-        if _FLAGS.unpack_from(body, _FLAGS_AT)[0] & _CLONED:
+        if is_cached(body):
             return False
         default = not body[LENGTH_AT]
         specific = specific or not default
@@ -76,5 +74,5 @@ def _read(
             (defaults if default else ways).update(found)
         return False
 
-    rtnetlink.dump(GET, HEADER.pack(AF[family], *bytes(7), 0) + number(_TABLE, table), look)
+    rtnetlink.dump(GET, HEADER.pack(AF[family], *bytes(7), 0) + number(TABLE, table), look)
     return RouteTableFact(specific, tuple(sorted(ways)), tuple(sorted(defaults)), refuses, delivers)

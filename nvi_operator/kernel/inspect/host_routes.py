@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
 
@@ -22,6 +21,7 @@ from nvi_operator.kernel.netlink.route_messages import (
     TYPE_AT,
     UNICAST,
     NextHopObjects,
+    is_cached,
     next_hops,
 )
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, shown_number, shown_prefix
@@ -34,8 +34,6 @@ from nvi_operator.topology.prefixes import ANY
 MOST = 20_000  # routes: a router of the internet has a million, and a walk then goes by what the facts tell of them
 
 _REFUSING: Mapping[int, Refusing] = {6: "blackhole", 7: "unreachable", 8: "prohibit", 9: "throw"}  # RTN_*
-_FLAGS_AT, _CLONED = 8, 0x200  # RTM_F_CLONED: a cached route of IPv6
-_FLAGS = struct.Struct("=I")
 
 
 def read_host_routes(links: Mapping[str, LinkFact], protocol: int) -> tuple[HostRoute, ...] | None:
@@ -56,11 +54,6 @@ def _counts(body: bytes, protocol: int) -> bool:
     if body[PROTOCOL_AT] == protocol or body[TABLE_AT] == LOCAL or is_cached(body):
         return False
     return body[TYPE_AT] == UNICAST or body[TYPE_AT] in _REFUSING
-
-
-def is_cached(body: bytes) -> bool:
-    """A copy that IPv6 made of a route, for one destination."""
-    return bool(_FLAGS.unpack_from(body, _FLAGS_AT)[0] & _CLONED)
 
 
 def routes_in(family: Family, body: bytes, names: Mapping[int, str], objects: NextHopObjects) -> Iterator[HostRoute]:

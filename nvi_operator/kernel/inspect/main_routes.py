@@ -15,9 +15,13 @@ from ipaddress import IPv6Network, ip_network
 from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.inspect.next_hop_objects import read_next_hop_objects
 from nvi_operator.kernel.netlink.route_messages import (
+    BY_KERNEL,
+    DST,
     GET,
     HEADER,
     LENGTH_AT,
+    OIF,
+    PRIORITY,
     REFUSING,
     TABLE_AT,
     TYPE_AT,
@@ -33,9 +37,8 @@ from nvi_operator.nft.wire.attributes import attributes
 from nvi_operator.topology.facts import MOST_ROUTES, WIDE, WireRoute
 from nvi_operator.topology.numbers import MAIN
 
-_DST, _OIF, _PRIORITY, _PREF = 1, 4, 6, 20  # RTA_*
+_PREF = 20  # RTA_PREF
 _NAMES_OBJECT = struct.pack("=HH", 8, 30)  # the header of RTA_NH_ID
-_BY_KERNEL = 2  # RTPROT_KERNEL
 MAY_BE_DELEGATED = range(16, 65)  # prefix lengths of refusing routes that clients of DHCPv6 leave
 _PREFERENCES = {1: -1, 0: 0, 3: 1}  # ICMPV6_ROUTER_PREF_*: high, medium, low; the least is the best
 
@@ -84,7 +87,7 @@ def read_main(rtnetlink: Rtnetlink, wires: Collection[int] = ()) -> MainRoutes:
         defaults |= usable
         for oif in seen.crowded:
             connected = _OnWires(family, [oif], objects)
-            header = HEADER.pack(af, 0, 0, 0, MAIN, _BY_KERNEL, 0, 0, 0) + number(_OIF, oif)
+            header = HEADER.pack(af, 0, 0, 0, MAIN, BY_KERNEL, 0, 0, 0) + number(OIF, oif)
             rtnetlink.dump(GET, header, connected.is_default)
             seen.networks[oif] = connected.networks[oif]
         unreachable += seen.unreachable
@@ -123,18 +126,16 @@ class _OnWires:
             return False
         length = body[LENGTH_AT]
         if body[TYPE_AT] in REFUSING and length in self._may_be_delegated and len(self.unreachable) < MOST_ROUTES:
-            self.unreachable.append(
-                IPv6Network(shown_prefix(dict(attributes(body[HEADER.size :])).get(_DST), length))
-            )
+            self.unreachable.append(IPv6Network(shown_prefix(dict(attributes(body[HEADER.size :])).get(DST), length)))
         if length > self._wide and body[TYPE_AT] == UNICAST and self._numbers and self._numbers.search(body):
             self._keep(dict(attributes(body[HEADER.size :])), length)
         return length == 0 and body[TYPE_AT] in (UNICAST, *REFUSING)
 
     def _keep(self, attrs: Mapping[int, bytes], length: int) -> None:
-        network = shown_prefix(attrs.get(_DST), length)
+        network = shown_prefix(attrs.get(DST), length)
         if network is None or ip_network(network).is_multicast:  # some put 224.0.0.0/4 on an interface
             return
-        metric, mtu = shown_number(attrs.get(_PRIORITY)) or 0, mtu_of(attrs) or 0
+        metric, mtu = shown_number(attrs.get(PRIORITY)) or 0, mtu_of(attrs) or 0
         for oif, gateway in next_hops(attrs, self._objects):
             networks = self.networks.get(oif or 0)
             if networks is None or oif in self.crowded:
@@ -155,12 +156,12 @@ def pattern(wires: Collection[int]) -> re.Pattern[bytes] | None:
 
 
 def _metric(body: bytes) -> int:
-    return shown_number(dict(attributes(body[HEADER.size :])).get(_PRIORITY)) or 0
+    return shown_number(dict(attributes(body[HEADER.size :])).get(PRIORITY)) or 0
 
 
 def _defaults(family: Family, body: bytes, objects: NextHopObjects) -> Iterator[DefaultRoute]:
     attrs = dict(attributes(body[HEADER.size :]))
-    metric = shown_number(attrs.get(_PRIORITY)) or 0
+    metric = shown_number(attrs.get(PRIORITY)) or 0
     preference = _PREFERENCES.get(attrs.get(_PREF, b"\0")[0], 0)
     for oif, gateway in next_hops(attrs, objects):
         if oif is not None:

@@ -11,7 +11,7 @@ from ipaddress import ip_network
 from nvi_operator.explain.step import HostRoute
 from nvi_operator.kernel.drivers.fib_rule import list_rules
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.kernel.inspect.host_routes import is_cached, routes_in
+from nvi_operator.kernel.inspect.host_routes import routes_in
 from nvi_operator.kernel.inspect.next_hop_objects import read_next_hop_objects
 from nvi_operator.kernel.netlink.route_messages import (
     GET,
@@ -21,6 +21,7 @@ from nvi_operator.kernel.netlink.route_messages import (
     REFUSING,
     TYPE_AT,
     UNICAST,
+    is_cached,
 )
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink
 from nvi_operator.language.model.values import Address

@@ -23,7 +23,16 @@ from typing import Literal, NamedTuple
 from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.inspect.main_routes import MAY_BE_DELEGATED, leads_by, pattern
-from nvi_operator.kernel.netlink.route_messages import PROTOCOL_AT, REFUSING, TABLE_AT
+from nvi_operator.kernel.netlink.route_messages import (
+    DELETE,
+    LENGTH_AT,
+    NEW,
+    PROTOCOL_AT,
+    REFUSING,
+    TABLE_AT,
+    TYPE_AT,
+    is_cached,
+)
 from nvi_operator.kernel.netlink.rtnetlink import shown_number
 from nvi_operator.kernel.processes import is_own_process
 from nvi_operator.nft.wire.attributes import attributes
@@ -47,12 +56,11 @@ _NHA_OIF, _NHMSG = 5, 8  # struct nhmsg has 8 bytes
 _REPORT_KINDS: dict[int, ReportKind] = {
     **dict.fromkeys((16, 17), "link"),
     **dict.fromkeys((20, 21), "address"),
-    **dict.fromkeys((24, 25, *_NEXT_HOPS), "route"),
+    **dict.fromkeys((NEW, DELETE, *_NEXT_HOPS), "route"),
     **dict.fromkeys((32, 33), "rule"),
     **dict.fromkeys((*range(36, 51), 100, 101), "tc"),
     **dict.fromkeys((80, 81), "setting"),  # forwarding and rp_filter; other sysctls are never reported
 }
-_CLONED = 0x200
 _RULE_HEADER, _RULE_PROTOCOL = 12, 21  # bytes of struct fib_rule_hdr, FRA_PROTOCOL
 
 _NFTABLES_GROUP = 7
@@ -271,8 +279,8 @@ class KernelEvents:
             if not self._is_next_hop_on_wire(message):
                 return None
         elif kind == "route":
-            _, length, _, _, table, _, _, type_, flags = struct.unpack_from("=8BI", message)
-            if flags & _CLONED or table == LOCAL:
+            length, table, type_ = message[LENGTH_AT], message[TABLE_AT], message[TYPE_AT]
+            if is_cached(message) or table == LOCAL:
                 return None
             delegated = type_ in REFUSING and length in MAY_BE_DELEGATED and message[0] == socket.AF_INET6
             if table == MAIN and length > 0 and not delegated and not self._is_on_wire(message):

@@ -17,6 +17,7 @@ from dataclasses import field
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError
 from nvi_operator.kernel.netlink.events import KernelEvents, subscribed
+from nvi_operator.kernel.netlink.route_messages import DELETE, NEW, is_cached
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.nft.wire.attributes import attributes
 from nvi_operator.nft.wire.messages import NEW_GENERATION
@@ -33,9 +34,6 @@ _RULES = (32, 33)
 _LINK = struct.Struct("=BxHiII")  # struct ifinfomsg
 _NEIGHBOUR = struct.Struct("=B3xiHBB")  # struct ndmsg
 _NDA_DST, _NDA_LLADDR = 1, 2
-_CLONED = 0x200  # RTM_F_CLONED: a route for one destination, made by a packet
-_ROUTES = (24, 25)
-_ROUTE = struct.Struct("=8BI")  # struct rtmsg
 _ELEMENTS = (0x0A0C, 0x0A0E)  # NFT_MSG_NEWSETELEM, NFT_MSG_DELSETELEM
 _MOST_NEIGHBOURS = 1 << 16
 _MOST_READS = 1000  # in one go
@@ -149,7 +147,7 @@ class FlowReports:
                 found.interfaces.add(ifindex)
         elif kind in _RULES:
             found.rules = True
-        elif kind not in _ROUTES or not _ROUTE.unpack_from(body)[-1] & _CLONED:
+        elif kind not in (NEW, DELETE) or not is_cached(body):
             found.frequent = True  # next hops, addresses and settings (NETCONF) as well
 
     def _is_new_address(self, body: bytes) -> bool:

@@ -21,10 +21,18 @@ _NEXT_HOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, hops, oif
 UNICAST = 1  # RTN_UNICAST
 LOCAL_TYPE = 2  # RTN_LOCAL
 REFUSING = (6, 7, 8)  # RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT
+BY_KERNEL = 2  # RTPROT_KERNEL
+_FLAGS = struct.Struct("=I")
+_FLAGS_AT, _CLONED = 8, 0x200  # RTM_F_CLONED
 
 
 NextHop = tuple[int | None, str | None]  # the interface's number, and the gateway
 NextHopObjects = Mapping[int, Collection[NextHop]]  # by their numbers
+
+
+def is_cached(body: bytes | memoryview) -> bool:
+    """Is it a copy that IPv6 made of a route, for one destination?"""
+    return bool(_FLAGS.unpack_from(body, _FLAGS_AT)[0] & _CLONED)
 
 
 def next_hops(
