@@ -32,9 +32,10 @@ HOSTILE = {
     ("problem", "zone"),
     ("warning", "nat-order"),
 }
+DOCKER: Expected = {("warning", "raw-drop")}
 FOUND: dict[str, tuple[Expected, Expected]] = {  # without a spec, with one
-    "docker": (DROPS, DROPS),
-    "docker-nftables": (set(), set()),
+    "docker": (DROPS, DROPS | DOCKER),
+    "docker-nftables": (set(), DOCKER),
     "firewalld": (DROPS | {("problem", "reverse-path-drop")}, DROPS | {("problem", "reverse-path-drop")}),
     "ufw": (DROPS, DROPS),
     "kube-proxy": (set(), set()),

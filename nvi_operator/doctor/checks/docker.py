@@ -15,6 +15,8 @@ from nvi_operator.language.model.values import Network
 from nvi_operator.language.wording import counted
 from nvi_operator.topology.numbers import CONNTRACK
 
+_DIRECT_ROUTING = '\n# or, Docker 28 and later: "allow-direct-routing": true in /etc/docker/daemon.json'
+
 
 def raw_drop(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Docker's drops of container addresses that do not come from its bridge (since version 28)."""
@@ -31,22 +33,22 @@ def raw_drop(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     for bridge, addresses in bridges.items():
         hit = [str(a) for a in addresses if spec is not None and _is_target(spec, bridge, a)]
         chain = places[bridge]
+        accept = accept_commands(survey.ruleset, chain, footprint(spec), {2}) + _DIRECT_ROUTING
         if hit:
             yield Finding(
                 "problem",
                 "raw-drop",
                 f"chain {chain.place} drops what does not come from {bridge} to {', '.join(hit[:4])}: "
                 "stage 2 of what the spec sends there",
-                accept_commands(survey.ruleset, chain, footprint(spec), {2})
-                + '\n# or, Docker 28 and later: --gateway-mode "nat-unprotected" for that network',
+                accept,
             )
         else:
             yield Finding(
-                "ok",
+                "ok" if spec is None else "warning",
                 "raw-drop",
                 f"chain {chain.place} drops what does not come from {bridge} to "
-                f"{counted(len(addresses), 'address', 'es')}: "
-                f"{'forwards cannot use them' if spec is None else 'the spec uses none of them'}",
+                f"{counted(len(addresses), 'address', 'es')}: stage 2 of what inside hosts send to published ports",
+                "" if spec is None else f"{accept}\n# or ignore this, if only hosts behind uplinks use them",
             )
 
 

@@ -147,9 +147,11 @@ DOCKER = table(
 @pytest.mark.parametrize(
     ("sections", "expected"),
     [
-        pytest.param({}, "ok", id="not used"),
+        pytest.param({}, "warning", id="not used"),
         pytest.param({"forwards": {"web": {"ports": "80/tcp", "to": "172.17.0.2"}}}, "problem", id="forward"),
-        pytest.param({"forwards": {"web": {"ports": "80/tcp", "to": "172.17.0.3"}}}, "ok", id="another container"),
+        pytest.param(
+            {"forwards": {"web": {"ports": "80/tcp", "to": "172.17.0.3"}}}, "warning", id="another container"
+        ),
         pytest.param({"interfaces": {"docker0": {"networks": "172.17.0.0/16"}}}, "problem", id="the bridge itself"),
         pytest.param({"static": {"c": {"address": "172.17.0.2", "as": "203.0.113.9"}}}, "problem", id="1:1"),
     ],
