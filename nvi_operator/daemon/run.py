@@ -96,7 +96,7 @@ def run_daemon(options: RunOptions) -> int:
         CachedKernel(events, lock) as kernel,
         Invalidation(kernel.generations, lambda: FlowReports(events)) as invalidation,
         closing(Streams()) as streams,
-        closing(Prober(record=HealthRecord(cookie(), _say))) as prober,
+        closing(Prober(record=HealthRecord(cookie(), _say), say=event_log.note)) as prober,
         closing(Hooks(options.hooks, event_log)) as told,
         History(state_directory()) as revisions,
         ExitStack() as stack,

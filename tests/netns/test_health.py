@@ -337,6 +337,33 @@ def test_the_first_answer_is_not_taken_for_a_late_one(site: Site) -> None:
     assert [loss() for _ in range(20)] == [0.0] * 20
 
 
+def test_what_a_full_connection_tracking_table_drops_says_nothing_of_the_line(site: Site) -> None:
+    """The table's size is one number for the machine: that it is full is pretended, and a rule drops in its place."""
+    site.far.serve(443)
+    health = Health.model_validate({"probes": [{"tcp": "192.0.2.80:443"}], "interval": 0.1, "down": 1, "up": 1})
+    full, said = [True], list[str]()
+    with closing(Prober(is_full=lambda: full[0], say=said.append)) as prober:
+        prober.follow({"isp-a": Probed(health, {4: way(site.gateway, "wan0", A)})})
+
+        def state(expected: str, seconds: float = 5.0) -> bool:
+            def reached() -> bool:
+                site.gateway.call(prober.step)
+                return prober.health.uplinks["isp-a"].state == expected
+
+            try:
+                return until(reached, expected, seconds=seconds)
+            except AssertionError:
+                return False
+
+        assert state("up")
+        site.gateway.nft("table inet full { chain c { type filter hook output priority 0; ct state new drop; }; }")
+        assert not state("down", seconds=0.8)
+        full[0] = False
+        assert state("down")
+        assert [text for text in said if "is full" in text] == said
+        assert len(said) == 1
+
+
 @pytest.mark.parametrize("fields", [{"ping": "192.0.2.80"}, {"tcp": "192.0.2.80:443"}, {"ping": "2001:db8:f::80"}])
 def test_a_probe_leaves_by_no_other_uplink_and_takes_no_answer_from_one(
     site: Site, gateway: GatewayHost, fields: dict[str, str]

@@ -11,6 +11,7 @@ import select
 import time
 from collections.abc import Callable, Mapping, Set
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from nvi_operator.daemon.health_state import HealthState
@@ -18,6 +19,7 @@ from nvi_operator.daemon.probes.record import HealthRecord
 from nvi_operator.daemon.probes.targets import ProbeTarget, Stream, target
 from nvi_operator.daemon.probes.way import ProbePath
 from nvi_operator.dataclass import dataclass
+from nvi_operator.kernel.inspect.machine import conntrack_is_full
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.health import Health
 from nvi_operator.language.model.values import FAMILIES, Family
@@ -67,7 +69,8 @@ class Prober:
     """`follow` says what is probed; `health` is what is known. `on_change` is called within
     `follow` and `step` when an uplink or a server has another state.
 
-    `now` is the clock that `next_due` is by, `day` the time of day. Close it.
+    While conntrack `is_full`, which drops questions as it drops other new flows, no lost probe counts, and `say` is
+    told so. `now` is the clock that `next_due` is by, `day` the time of day. Close it.
     """
 
     def __init__(
@@ -76,6 +79,8 @@ class Prober:
         now: Callable[[], float] = time.monotonic,
         day: Callable[[], float] = time.time,
         record: HealthRecord | None = None,
+        is_full: Callable[[], bool] = conntrack_is_full,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.on_change = on_change
         self._now = now
@@ -83,6 +88,9 @@ class Prober:
         self._epoll = select.epoll()
         self._rounds: dict[str | Server, _Rounds] = {}
         self._record = record
+        self._is_full = is_full
+        self._say = say
+        self._was_full = False
         self._before: Mapping[str | Server, HealthState] | None = None  # states of the daemon before, that still hold
         self.health = NO_HEALTH
 
@@ -160,8 +168,13 @@ class Prober:
         now = self._now()
         due = [rounds for rounds in self._rounds.values() if rounds.next <= now]
         before = [rounds.state.state for rounds in due]
+        full = cache(self._is_full)
         for rounds in due:
-            rounds.step(now)
+            rounds.step(now, full)
+        if full.cache_info().currsize:  # a probe was lost
+            if full() and not self._was_full:
+                self._say("the connection tracking table is full and drops probes: those that are lost do not count")
+            self._was_full = full()
         if before != [rounds.state.state for rounds in due]:
             self._tell()
             self.on_change()
@@ -238,9 +251,9 @@ class _Rounds:
             if isinstance(each, Stream) and each.fileno() in ready:
                 each.progress()
 
-    def step(self, now: float) -> None:
+    def step(self, now: float, is_full: Callable[[], bool]) -> None:
         if self._deadline <= now:
-            self._judge(now)
+            self._judge(now, is_full)
         if self.due <= now:
             for each in self._targets:
                 if each:
@@ -248,12 +261,14 @@ class _Rounds:
             sent = self.due if now - self.due < _LATE else now
             self._deadline, self.due = sent + self.probed.health.wait, sent + self.probed.health.interval
 
-    def _judge(self, now: float) -> None:
+    def _judge(self, now: float, is_full: Callable[[], bool]) -> None:
         self._deadline = _NEVER
         health = self.probed.health
         for number, each in enumerate(self._targets):
             latency = each.answer() if each else None
             if latency is not None and latency > health.wait:
                 latency = None
+            if latency is None and each and is_full():
+                continue
             why = "" if latency is not None else (each.why or "no answer") if each else "no address or interface"
             self.state = self.state.after(number, latency, now, health, why)

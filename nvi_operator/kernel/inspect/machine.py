@@ -21,6 +21,7 @@ from nvi_operator.topology.facts import LinkFact
 _SYS = Path("/sys/module")
 _BTF = Path("/sys/kernel/btf")
 _CONNTRACK_MAX = Path("/proc/sys/net/netfilter/nf_conntrack_max")
+_CONNTRACK_COUNT = Path("/proc/sys/net/netfilter/nf_conntrack_count")
 _NETWORKD_STATE = Path("/run/systemd/netif/state")
 # Of files of one name the first directory's counts; networkd.conf(5).
 _CONFIGURATION = tuple(Path(directory) for directory in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
@@ -37,6 +38,15 @@ def bpf_error() -> str | None:
 
 def has_conntrack() -> bool:
     return _CONNTRACK_MAX.exists() or available("nf_conntrack")
+
+
+def conntrack_is_full() -> bool:
+    """Does the kernel drop packets that begin a flow, but for those that take the place of an unanswered one?"""
+    try:
+        count, most = (int(file.read_text(encoding="ascii")) for file in (_CONNTRACK_COUNT, _CONNTRACK_MAX))
+    except (OSError, ValueError):
+        return False
+    return most > 0 and count >= 0.99 * most  # some end, and others take their place
 
 
 def has_conntrack_functions() -> bool:
