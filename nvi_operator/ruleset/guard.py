@@ -41,7 +41,7 @@ _NEIGHBOUR_DISCOVERY = ("nd-neighbor-solicit", "nd-neighbor-advert", "nd-router-
 COUNTERS = frozenset({"leak_untranslated", "leak_uplink", "wrong_uplink_own", "ip_options"})
 
 _STRAY = "stray"
-_NO_OPTIONS = 5  # words of 4 bytes of an IPv4 header
+_HEADER_WORDS, _NO_OPTIONS = Field("ip hdrlength"), 5  # of 4 bytes
 _ANSWERS = "far_answers"
 _FEW = 3  # so many names compared one by one are faster than a lookup
 
@@ -96,16 +96,16 @@ def _ways_out(topology: Topology) -> Iterator[Rule]:
 
 def _out_by(topology: Topology, ifname: str) -> Iterator[Rule]:
     """An uplink's own sources leave by it. None of them is an inside source, unless it is public."""
+    for family in topology.families:
+        plain = (Match(_HEADER_WORDS, "==", _NO_OPTIONS),) if family == 4 else ()
+        sources = of_uplink(topology, ifname, family, f.saddr(family))
+        yield from ((source, *plain, f.ACCEPT) for source in sources)
     if 4 in topology.families:
         # Record route and timestamps hold addresses that NAT does not translate (RFC 791, RFC 7126). The gateway's
         # own options hold its own, also in IGMP, which has an in-interface; stage 1 translates nothing for a group.
-        options, single = (
-            Match(Field("ip hdrlength"), "!=", _NO_OPTIONS),
-            f.in_networks(f.daddr(4), (_GROUPS,), op="!="),
-        )
+        options, single = Match(_HEADER_WORDS, "!=", _NO_OPTIONS), f.in_networks(f.daddr(4), (_GROUPS,), op="!=")
         yield (options, Match(f.IIF, "!=", 0), single, *f.drop("ip_options"))
-    for family in topology.families:
-        yield from ((source, f.ACCEPT) for source in of_uplink(topology, ifname, family, f.saddr(family)))
+        yield from ((source, f.ACCEPT) for source in of_uplink(topology, ifname, 4, f.saddr(4)))
     yield from _may_leave(topology, f.ACCEPT)
     for family in topology.families:
         yield from ((*matches, f.ACCEPT) for matches in to_the_far_side(topology, family, ifname))

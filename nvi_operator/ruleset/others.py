@@ -23,14 +23,14 @@ def others_chains(topology: Topology) -> Iterator[Chain]:
     if not topology.uplinks:
         return
     known = ("lo", *(interface.ifname for interface in topology.interfaces))
-    answer = Match(f.CT_DIRECTION, "==", "reply")
-    to_answers = (answer, f.is_dnated(), f.one_of(f.IIFNAME, known, op="!="), Verdict("jump", _ANSWERS))
-    rules: list[Rule] = [to_answers]
+    # Every packet meets this chain in each pass, and most packets are neither: they leave it early.
+    asks, answers = (Match(f.CT_DIRECTION, "==", direction) for direction in ("original", "reply"))
+    to_answers = (answers, f.is_dnated(), f.one_of(f.IIFNAME, known, op="!="), Verdict("jump", _ANSWERS))
+    rules: list[Rule] = [(asks, f.RETURN), to_answers]
     errors = tuple(unrelated_errors(topology))
     if errors:
-        unrelated = Match(f.CT_STATE, "not in", frozenset({"related"}))
-        jump = (unrelated, f.is_stage_1(topology), Verdict("jump", _ERRORS))
-        rules += ((f.is_icmp_error(family), *jump) for family in topology.families)
+        of_no_flow = Match(f.CT_STATE, "in", frozenset({"invalid", "untracked"}))
+        rules.append((f.is_stage_1(topology), of_no_flow, Verdict("jump", _ERRORS)))
         yield Chain(_ERRORS, None, errors)
     yield Chain("others", Hook("filter", "prerouting", OTHERS), tuple(rules))
     yield Chain(_ANSWERS, None, tuple(_by_asked(topology)))

@@ -60,7 +60,7 @@ def unrelated_errors(topology: Topology) -> Iterator[Rule]:
     """
     for family in topology.families:
         for matches in _foreign_sources(topology, family):
-            yield (*matches, *f.drop("spoofed"))
+            yield (f.is_icmp_error(family), *matches, *f.drop("spoofed"))
 
 
 def _uplink_marks(topology: Topology, family: Family) -> Iterator[Rule]:
