@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from nvi_operator.explain.limits import Limit
-from nvi_operator.explain.packet import address
+from nvi_operator.explain.packet import WITH_PORTS, address
 from nvi_operator.explain.spans import Spans
 from nvi_operator.explain.verdict import Dropped, Forwarded, NotModelled
 from nvi_operator.explain.walk import Walk
@@ -14,18 +14,25 @@ from nvi_operator.invariants.classes import Classes
 from nvi_operator.invariants.names import entry_words
 from nvi_operator.invariants.result import Unknown, Violation, not_modelled
 from nvi_operator.language.load.yaml_reader import Path
+from nvi_operator.language.model.services import Service, protocol_number
 from nvi_operator.state.fib_rule import FibRule
+from nvi_operator.topology.rules import Conditions
 
 
 def nothing_leaves_untranslated(classes: Classes) -> Iterator[Violation | Unknown]:
-    """All that inside hosts send to the outside is walked."""
+    """All that inside hosts send to the outside is walked. Of an interface, a family and a way out one is told."""
+    reported: set[object] = set()
     for walk in classes.leaving:
         if isinstance(walk.verdict, NotModelled) and walk.verdict.what is not Limit.MULTICAST:
             yield Unknown(_inside_of(walk), not_modelled(walk.verdict))
         if not isinstance(walk.verdict, Forwarded) or not classes.is_uplink(walk.verdict.interface):
             continue
         family = walk.region.family
+        way = walk.entering.in_interface, family, walk.verdict.interface
+        if way in reported:
+            continue
         if wrong := walk.leaving("source") & classes.inside(family) - _free(classes, walk):
+            reported.add(way)
             source = address(family, wrong.first)
             message = f"inside source {source} leaves by {walk.verdict.interface} untranslated"
             kept = walk.region.values("source") & wrong
@@ -61,9 +68,39 @@ def _free(classes: Classes, walk: Walk) -> Spans:
     sent_to = walk.leaving("destination")
     free = [n for inside in topology.inside_interfaces for n in inside.delegated if n.version == family]
     for conditions in topology.unchanged(family):
-        if not conditions.destinations or not sent_to - Spans.networks(conditions.destinations):
+        asks = not conditions.destinations or not sent_to - Spans.networks(conditions.destinations)
+        if asks and _means(conditions, walk):
             free += conditions.sources or topology.inside_networks(family)
     return Spans.networks(free) | classes.public(family)
+
+
+def _means(conditions: Conditions, walk: Walk) -> bool:
+    """Is the rule about all packets of the class, by all but their networks?"""
+    region, like = walk.region, walk.region.like
+    ports = region.values("source_port"), region.values("destination_port")
+    return (
+        (not conditions.ifnames or region.in_interfaces <= {*conditions.ifnames})
+        and (not conditions.dscps or like.dscp in conditions.dscps)
+        and (conditions.mark is None or like.mark & conditions.mark.mask == conditions.mark.value)
+        and all(
+            _is_service(conditions, protocol, *ports)
+            for first, last in region.values("protocol")
+            for protocol in range(first, last + 1)
+        )
+    )
+
+
+def _is_service(conditions: Conditions, protocol: int, source: Spans, destination: Spans) -> bool:
+    if conditions.protocols and protocol not in map(protocol_number, conditions.protocols):
+        return False
+    for services, ports in ((conditions.source_services, source), (conditions.services, destination)):
+        if services and ports - _ports(services, protocol):
+            return False
+    return protocol not in WITH_PORTS or not destination & _ports(conditions.excepted, protocol)
+
+
+def _ports(services: Iterable[Service], protocol: int) -> Spans:
+    return Spans.of((s.ports.first, s.ports.last) for s in services if protocol_number(s.protocol) == protocol)
 
 
 def _inside_of(walk: Walk) -> Path:

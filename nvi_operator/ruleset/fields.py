@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from nvi_operator.language.model.packet_fields import WHOLE_MARK, Mark
@@ -153,14 +153,15 @@ def of_services(services: tuple[Service, ...], side: _Side = "dport", *, op: Op 
     return one_of(Field(f"{protocol} {side}"), tuple(ports_value(service.ports) for service in services), op=op)
 
 
-def by_protocol(conditions: Conditions) -> list[tuple[Match, ...]]:
-    """The matches on ports, for one rule each: a rule matches the ports of one protocol."""
+def by_protocol(conditions: Conditions, *, reverse: bool = False) -> list[tuple[Match, ...]]:
+    """The matches on ports, for one rule each: a rule matches the ports of one protocol. `reverse`: of answers."""
+    source, destination = _SIDES[reverse]
     sides: tuple[tuple[_Side, tuple[Service, ...]], ...] = (
-        ("sport", conditions.source_services),
-        ("dport", conditions.services),
+        (source, conditions.source_services),
+        (destination, conditions.services),
     )
     if conditions.excepted and not conditions.services:
-        return list(_all_but(conditions))
+        return list(_all_but(conditions, source, destination))
     protocols = sorted({service.protocol for service in (*conditions.services, *conditions.source_services)})
     return [
         tuple(
@@ -172,7 +173,10 @@ def by_protocol(conditions: Conditions) -> list[tuple[Match, ...]]:
     ] or [()]
 
 
-def _all_but(conditions: Conditions) -> Iterator[tuple[Match, ...]]:
+_SIDES: Mapping[bool, tuple[_Side, _Side]] = {False: ("sport", "dport"), True: ("dport", "sport")}
+
+
+def _all_but(conditions: Conditions, source: _Side, destination: _Side) -> Iterator[tuple[Match, ...]]:
     """A rule for each protocol of which ports are excepted, and one for the others."""
     excepted: dict[str, tuple[Service, ...]] = {}
     for service in conditions.excepted:
@@ -181,12 +185,12 @@ def _all_but(conditions: Conditions) -> Iterator[tuple[Match, ...]]:
         for protocol in sorted({service.protocol for service in conditions.source_services}):
             sent_from = tuple(service for service in conditions.source_services if service.protocol == protocol)
             out = excepted.get(protocol, ())
-            yield (of_services(sent_from, "sport"), *([of_services(out, op="!=")] if out else []))
+            yield (of_services(sent_from, source), *([of_services(out, destination, op="!=")] if out else []))
         return
     named = set(conditions.protocols)
     for protocol, out in sorted(excepted.items()):
         if not named or protocol in named:
-            yield (of_services(out, op="!="),)
+            yield (of_services(out, destination, op="!="),)
     if not named:
         yield (one_of(L4PROTO, tuple(sorted(excepted)), op="!="),)
     elif others := named - excepted.keys():

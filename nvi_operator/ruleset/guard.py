@@ -78,10 +78,39 @@ def to_the_far_side(topology: Topology, family: Family, ifname: str | None = Non
         yield (f.in_networks(f.saddr(family), inside), f.in_networks(f.daddr(family), far))
 
 
+def of_no_rule(topology: Topology, family: Family) -> Iterator[Rule]:
+    """Packets that stage 2 would let out as they are, because a rule says so of others in their networks.
+
+    Stage 2 knows networks only. Which packets a rule means that asks for more (ports, a protocol, an in-interface) is
+    known where flows open: what comes behind the last rule of sourceNat is none of them.
+    """
+    for conditions in topology.unchanged(family):
+        if not conditions.is_by_networks:
+            for matches in _unchanged(topology, conditions):
+                yield (*matches, *_not_public(topology, family))
+
+
+def _unasked(topology: Topology, family: Family) -> Iterator[Rule]:
+    """The same of packets for which no rule of sourceNat was asked: of no flow, and answers to an inside address."""
+    others = list(of_no_rule(topology, family))
+    answers = Match(f.CT_DIRECTION, "==", "reply"), Match(f.CT_STATUS, "not in", frozenset({"dnat"}))
+    for which in ((Match(f.CT_STATE, "in", frozenset({"invalid"})),), answers) if others else ():
+        way = (*which, f.leaves_by_device(topology))
+        for conditions in topology.unchanged(family):
+            for ports in f.by_protocol(conditions):
+                yield (*way, *f.of_conditions(conditions, ports), f.RETURN)
+        for matches in to_the_far_side(topology, family):
+            yield (*way, *matches, f.RETURN)
+        for matches in others:
+            yield (*way, *matches, *f.drop("leak_untranslated"))
+
+
 def _ways_out(topology: Topology) -> Iterator[Rule]:
     for family in topology.families:
         for matches in to_the_far_side(topology, family):
             yield (*matches, f.leaves_by_device(topology), Verdict("jump", _ANSWERS))
+    for family in topology.families:
+        yield from _unasked(topology, family)
     yield (f.leaves_by_device(topology), f.RETURN)
     jumps = {ifname: Verdict("jump", _chain_name(topology, ifname)) for ifname in topology.uplink_ifnames}
     if len(jumps) <= _FEW:

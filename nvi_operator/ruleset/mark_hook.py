@@ -80,7 +80,7 @@ def _unanswered(topology: Topology) -> Iterator[Rule]:
             if far:
                 yield (Match(f.IIFNAME, "==", ifname), f.in_networks(f.saddr(family), far), asked, f.RETURN)
         for conditions in topology.unchanged(family):
-            yield (*_reversed(conditions), f.RETURN)
+            yield from ((*matches, f.RETURN) for matches in _reversed(conditions))
         yield (
             f.one_of(f.IIFNAME, topology.uplink_ifnames),
             asked,
@@ -90,12 +90,17 @@ def _unanswered(topology: Topology) -> Iterator[Rule]:
         )
 
 
-def _reversed(conditions: Conditions) -> Iterator[Match]:
-    """The reverse of a rule that leaves sources untranslated: from its destinations to those sources."""
-    if conditions.destinations:
-        yield f.in_networks(f.saddr(conditions.family), conditions.destinations)
-    if conditions.sources:
-        yield f.in_networks(f.daddr(conditions.family), conditions.sources)
+def _reversed(conditions: Conditions) -> Iterator[list[Statement]]:
+    """The reverse of a rule that leaves sources untranslated: flows whose answers are packets that it is about."""
+    ends = Conditions(
+        conditions.family,
+        conditions.destinations,
+        conditions.sources,
+        protocols=conditions.protocols,
+        excepted=conditions.excepted,
+    )
+    for ports in f.by_protocol(conditions, reverse=True):
+        yield f.of_conditions(ends, ports)
 
 
 def _not_routed_here(topology: Topology, family: Family) -> Iterator[Match]:

@@ -32,7 +32,7 @@ from nvi_operator.nft.ast import (
 from nvi_operator.nft.values import address_range_value, network_value, ports_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import Member, spread
-from nvi_operator.ruleset.guard import inside_set
+from nvi_operator.ruleset.guard import inside_set, of_no_rule
 from nvi_operator.ruleset.netmap import limited_rules, network_maps, network_nat, twice_rules
 from nvi_operator.ruleset.redirects import known_as_gateway, same_tenant
 from nvi_operator.topology.exceptions import networks_without, services_without
@@ -69,6 +69,8 @@ def srcnat_chain(topology: Topology) -> Chain:
         if not topology.gives_inside_address(rule):
             rules += _rule(topology, rule)
     for family in topology.families:
+        for matches in of_no_rule(topology, family):
+            rules.append((*matches, *f.not_from_uplinks(topology), *f.drop("leak_untranslated")))
         if topology.inside_networks(family):
             inside = f.in_set(f.saddr(family), *inside_set(topology, family))
             rules.append((inside, *f.not_from_uplinks(topology), stays_untranslated(family)))

@@ -34,6 +34,11 @@ class Conditions:
         return bool(self.dscps or self.mark)
 
     @property
+    def is_by_networks(self) -> bool:
+        """Do they ask for networks, and for nothing else? Any packet tells that, also one of no flow."""
+        return self == Conditions(self.family, self.sources, self.destinations)
+
+    @property
     def is_by_destination(self) -> bool:
         """Do they ask for the destination network, and for nothing else?"""
         return self == Conditions(self.family, destinations=self.destinations)

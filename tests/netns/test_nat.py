@@ -6,7 +6,7 @@ from socket import AF_INET, AF_INET6, SOCK_DGRAM
 
 import pytest
 
-from tests.lab import GatewayHost, Site
+from tests.lab import GatewayHost, Site, packets
 from tests.lab.net import until
 from tests.lab.segments import add_host
 from tests.netns.scenarios import A6, B6, A, B, spec
@@ -116,6 +116,40 @@ def test_an_exempt_flow_keeps_its_source_and_only_that(site: Site, gateway: Gate
     assert not site.client.pings("2001:db8:f::200", wait=0.3)
     assert site.leaks() - before == 2, "they left by the default uplink as they were"
     assert site.client.connect(site.far.address, 443).seen == A
+
+
+@pytest.mark.parametrize("words", ["ports: 54/udp", "protocol: udp, except: {ports: 443/udp}", "in: lan0, dscp: ef"])
+def test_of_a_host_only_the_flows_that_are_exempt_keep_their_source(
+    site: Site, gateway: GatewayHost, dataplane: str, words: str
+) -> None:
+    """No other flow, no packet of no flow, and no answer to who asks an inside address from an ISP."""
+    gateway.apply(replaced_rules(dataplane, f"{{name: kept, {words}, as: unchanged}}"))
+    for name, via, via6 in (("isp-a", A, A6), ("isp-b", B, B6)):
+        site.isps[name].host.ip(f"route add 192.168.1.0/24 via {via}", f"route add fd00:1::/64 via {via6}")
+    site.server.serve(443)
+    for far, inside in ((site.far.address, site.server.address), (site.far.address6, site.server.address6)):
+        assert not site.client.reaches(far, 443)
+        assert not site.client.reaches(far, 443, protocol="udp")
+        assert not site.client.pings(far, wait=0.3)
+        assert not site.isps["isp-a"].host.reaches(inside, 443)
+    before = gateway.counters()["leak_untranslated"]
+    for source, far in ((site.client.address, site.far.address), (site.client.address6, site.far.address6)):
+        site.client.inject("eth0", packets.stray(source, far), to=site.gateway.mac("lan0"))
+    until(lambda: gateway.counters()["leak_untranslated"] == before + 2, "the strays are counted")
+    assert site.leaks() == 0
+
+
+def test_a_flow_that_is_exempt_by_port_leaves_as_it_is(site: Site, gateway: GatewayHost, dataplane: str) -> None:
+    gateway.apply(replaced_rules(dataplane, "{name: kept, ports: 54/udp, as: unchanged}"))
+    for far in (site.far.address, site.far.address6):
+        assert not site.client.reaches(far, 54, protocol="udp"), "the ISP drops a source that is not its customer's"
+    assert site.leaks() == 2
+
+
+def replaced_rules(dataplane: str, rule: str) -> str:
+    """The gateway with this rule of sourceNat instead of its own."""
+    before, _, after = spec(dataplane).partition("  sourceNat:\n")
+    return f"{before}  sourceNat: [{rule}]\n{after[after.index('  forwards:') :]}"
 
 
 def test_what_is_for_an_inside_network_stays_inside_though_its_way_is_gone(

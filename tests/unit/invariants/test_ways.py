@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_interface
 from types import MappingProxyType
@@ -15,7 +16,7 @@ from nvi_operator.invariants.plain import is_plain
 from nvi_operator.invariants.result import InvariantResult
 from nvi_operator.kinds.egress_guard import EgressGuard
 from nvi_operator.language.model.settings import Numbers
-from nvi_operator.nft.ast import Table
+from nvi_operator.nft.ast import Rule, Table, Verdict
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState, Object
 from nvi_operator.topology.assume import assume_working
@@ -149,17 +150,26 @@ def test_without_the_rules_of_sources_answers_of_forwards_are_lost() -> None:
     assert all("answers do not return by uplink 'isp-a'" in finding.message for finding in found)
 
 
+def without(chain: str, *ends: str) -> Callable[[Machine], Machine]:
+    """A machine without those rules of a chain that end with one of these verdicts; without any of them where none is
+    named.
+    """
+
+    def stays(rule: Rule) -> bool:
+        last = rule[-1]
+        return bool(ends) and not (isinstance(last, Verdict) and last.kind in ends)
+
+    def less(obj: Object) -> Object:
+        if not isinstance(obj, Table):
+            return obj
+        left = (replace(c, rules=tuple(filter(stays, c.rules))) if c.name == chain else c for c in obj.chains)
+        return replace(obj, chains=tuple(left))
+
+    return lambda machine: replace(machine, state=HostState({ref: less(obj) for ref, obj in machine.state}))
+
+
 def test_without_its_map_no_forward_reaches_its_server() -> None:
-    def spoil(machine: Machine) -> Machine:
-        def less(obj: Object) -> Object:
-            if not isinstance(obj, Table):
-                return obj
-            chains = tuple(replace(c, rules=()) if c.name == "dstnat" else c for c in obj.chains)
-            return replace(obj, chains=chains)
-
-        return replace(machine, state=HostState({ref: less(obj) for ref, obj in machine.state}))
-
-    found = spoilt(RULES + FORWARDS, spoil)["forwards-arrive"].findings
+    found = spoilt(RULES + FORWARDS, without("dstnat"))["forwards-arrive"].findings
     assert {finding.path[2] for finding in found} == {"web", "voice", "tunnel", "whole", "some", "mail", "own"}
 
 
@@ -175,6 +185,17 @@ def test_without_table_rules_and_guards_inside_sources_leave_as_they_are() -> No
     assert found[0].message.startswith("inside source 192.168.1.")
     assert found[0].packet is not None
     assert found[0].packet.in_interface == "lan0"
+
+
+@pytest.mark.parametrize("words", ["ports: 53/udp", "in: lan0, dscp: ef", "protocol: gre", "except: {ports: 1/tcp}"])
+def test_what_a_rule_leaves_as_it_is_are_its_own_packets_alone(words: str) -> None:
+    text = f"  sourceNat: [{{name: kept, {words}, as: unchanged}}]\n"
+    assert told(text) == {}
+    found = spoilt(text, without("srcnat", "drop"))["no-untranslated-source"].findings
+    assert [finding.message for finding in found] == [
+        "inside source 192.168.1.0 leaves by wan0 untranslated",
+        "inside source fd00:1::2 leaves by wan0 untranslated",
+    ]
 
 
 # --------------------------------------------------------------------------- a host with rules of others, or without
