@@ -29,7 +29,7 @@ def junit(parser: ArgumentParser) -> None:
         "--junit",
         metavar="FILE",
         type=options.new_file,
-        help="write the result of each invariant and assertion as JUnit XML, as CI systems show it",
+        help="write the result of each invariant and assertion as JUnit XML, for CI systems",
     )
 
 

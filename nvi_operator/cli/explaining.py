@@ -198,6 +198,6 @@ def _check_source(packet: Packet, machine: Machine) -> None:
     own = {address.ip for interface in machine.interfaces.values() for address in interface.addresses}
     if packet.in_interface is None and not packet.source.is_unspecified and packet.source not in own:
         raise PacketError(
-            f"packet: {packet.source} is no address of the gateway, which sends it where there is no -i",
+            f"packet: {packet.source} is not an address of the gateway, which sends it where there is no -i",
             hint="name the interface that it comes in by, as in -i lan0; or write self as the source",
         )

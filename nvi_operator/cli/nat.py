@@ -106,7 +106,7 @@ def _address(text: str) -> object:
 def _mark(text: str) -> tuple[int, int]:
     parts = re.fullmatch(r"(0x[0-9a-f]+|\d+)(?:/(0x[0-9a-f]+|\d+))?", text, re.IGNORECASE)
     if parts is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no mark: write 0x100/0xff00")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a mark: write 0x100/0xff00")
     value, mask = int(parts[1], 0), int(parts[2], 0) if parts[2] else 0xFFFFFFFF
     if value > 0xFFFFFFFF or mask > 0xFFFFFFFF:
         raise argparse.ArgumentTypeError(f"{text!r}: a mark has 32 bits")

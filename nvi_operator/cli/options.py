@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nvi_operator.daemon.hooks import EventHook
 
 _DIR = "directory (or file) with the gateway's YAML"
-_OUTPUT = 'the form (default: text); with json an error is printed on stdout as well, as {"error": ...}'
+_OUTPUT = 'output format (default: text); with json, an error is printed on stdout as well, as {"error": ...}'
 _LONGEST = 86400  # seconds
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ def last(parser: argparse.ArgumentParser) -> None:
         metavar="NUMBER",
         type=count,
         default=20,
-        help="how many of the past, the last ones (default: 20)",
+        help="show the last NUMBER (default: 20)",
     )
 
 

@@ -102,7 +102,7 @@ def _wait(pid: int) -> str:
         if time.monotonic() > deadline:
             os.killpg(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            return f"no end within {SECONDS:g} s"
+            return f"not done within {SECONDS:g} s"
         time.sleep(0.01)
 
 

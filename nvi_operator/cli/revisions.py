@@ -16,7 +16,7 @@ _DIGITS = 18  # of numbers that SQLite can look up
 def number(text: str) -> str:
     if text in (LAST, CONFIRMED) or (text.isascii() and text.isdecimal() and text.strip("0")):
         return text
-    raise argparse.ArgumentTypeError(f"{text!r} is no revision: write its number, `last` or `confirmed`")
+    raise argparse.ArgumentTypeError(f"{text!r} is not a revision: write its number, `last` or `confirmed`")
 
 
 def find(history: History, text: str) -> Revision:

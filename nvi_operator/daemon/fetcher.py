@@ -192,12 +192,12 @@ class Fetcher:
         code, output, errors = child.wait()
         try:
             if child.killed and (tip := self._without_testing()):
-                ended = f"{short_ref(self._testing)}: no end within {self._limit:g} s"
+                ended = f"{short_ref(self._testing)}: not done within {self._limit:g} s"
                 self._emit(Note(note=f"{ended}: {tip.name} is followed meanwhile"))
                 self._fetch(tip, "")
             elif child.killed:
                 raise SourceError(
-                    f"{self._remote.url}: no end within {self._limit:g} s: ended it",
+                    f"{self._remote.url}: not done within {self._limit:g} s: killed",
                     hint="look at the network, or raise spec.source.git.timeout",
                 )
             elif self._fetching:
@@ -344,7 +344,7 @@ def path_of(source: GitSource, hostname: str) -> str:
     """In the repository. Raises SourceError where the hostname cannot be a part of it."""
     if HOSTNAME in source.path and not HOST_PATTERN.fullmatch(hostname):
         raise SourceError(
-            f"hostname {hostname!r}: cannot stand in a path", hint="set another: hostnamectl hostname NAME"
+            f"hostname {hostname!r}: cannot be part of a path", hint="set another: hostnamectl hostname NAME"
         )
     return source.path.replace(HOSTNAME, hostname)
 

@@ -82,13 +82,13 @@ def read_observation(data: bytes, name: str) -> Observation:
     except (ValueError, RecursionError) as error:
         raise NviError(f"{name}: reading the saved state: it is damaged, or no JSON: {error}", hint=_AGAIN) from error
     if not isinstance(found, dict) or "nviState" not in found:
-        raise NviError(f"{name}: reading the saved state: it is JSON, and no saved state", hint=_AGAIN)
+        raise NviError(f"{name}: reading the saved state: it is JSON, but not a saved state", hint=_AGAIN)
     by = found.get("nvictl")
     other = "" if by == __version__ else f" of nvictl {by!s:.20} by {__version__}"
     try:
         found = opened(found)
         if found["nviState"] != VERSION:
-            raise ValueError(f"its form is {found['nviState']!r:.20}, and {VERSION} is what is known")
+            raise ValueError(f"its format is {found['nviState']!r:.20}, and this nvictl knows {VERSION}")
         return Observation(
             reader(str)(found["taken"]),
             Numbers.model_validate(found["numbers"]),
@@ -106,7 +106,7 @@ def read_observation(data: bytes, name: str) -> Observation:
 def _object(data: Any) -> tuple[str, Object]:
     kind, told = reader(tuple[str, Any])(data)
     if kind not in KINDS:
-        raise ValueError(f"{kind!r:.40} is no kind of object")
+        raise ValueError(f"{kind!r:.40} is not a kind of object")
     type_: Any = KINDS[kind].type
     obj = reader(type_)(told)
     return kind, replace(obj, sets=frozenset(map(_packed, obj.sets))) if isinstance(obj, Table) else obj

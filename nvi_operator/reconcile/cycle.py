@@ -196,4 +196,4 @@ def _revert(kernel: AnyKernel, failed: Plan, paused: Collection[str], cause: Nvi
     except NviError as error:
         raise RevertError(f"revert: {error.message}; it was begun because of: {cause.message}") from error
     if left:
-        raise RevertError(f"revert: {left.steps[0].ref} differs still; begun because of: {cause.message}")
+        raise RevertError(f"revert: {left.steps[0].ref} still differs; it was begun because of: {cause.message}")

@@ -205,7 +205,7 @@ def refuse_pending(found: Decisions, now: Moment) -> None:
     """ConflictError while a revision waits for its confirmation: a second one could not be told from it."""
     if found.pending is not None and (left := found.pending.left(now)):
         raise ConflictError(
-            f"revision {found.pending.revision}: waits for its confirmation, {left:.0f} s yet",
+            f"revision {found.pending.revision}: waits for confirmation, {left:.0f} s left",
             hint="nvictl confirm keeps it, nvictl abort returns to the one before",
         )
 

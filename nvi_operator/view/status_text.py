@@ -75,7 +75,7 @@ def _labels(data: StatusData, now: float | None, quiet: bool) -> Iterator[tuple[
     yield "fault", data["degraded"], "yellow"
     if daemon := data["daemon"]:
         yield "error", daemon["errors"], "red"
-        yield "paused", [f"{name}: for {ago(left)} yet" for name, left in daemon["paused"].items()], "yellow"
+        yield "paused", [f"{name}: for another {ago(left)}" for name, left in daemon["paused"].items()], "yellow"
         if source := daemon.get("source"):
             asked = f", asked {_age(source['fetched'], now)} ago" if source["fetched"] else ""
             signed = f", signed by {source['signer']}" if source["signer"] else ""

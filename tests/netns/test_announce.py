@@ -105,5 +105,5 @@ def test_an_entry_of_another_tool_is_left_alone(site: Site, gateway: GatewayHost
     site.gateway.ip(f"neigh add proxy {WEB} dev wan0")
     done = gateway.nvictl("apply", gateway.spec(announcing), check=False)
     assert done.returncode != 0
-    assert f"announced address {WEB} dev wan0: create: a proxy entry of another tool is there" in done.stderr
+    assert f"announced address {WEB} dev wan0: create: a proxy entry of another tool is there already" in done.stderr
     assert proxied(site) == [WEB]

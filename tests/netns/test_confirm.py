@@ -86,7 +86,7 @@ def test_an_unconfirmed_revision_is_given_up_by_itself(site: Site, gateway: Gate
 def test_what_is_confirmed_stays(gateway: GatewayHost, decisions: DecisionsFile) -> None:
     gateway.nvictl("apply", gateway.spec(spec()), "--confirm", "1h")
     refused = gateway.nvictl("apply", gateway.spec(WITHOUT_WEB), check=False)
-    assert "revision 1: waits for its confirmation, " in refused.stderr
+    assert "revision 1: waits for confirmation, " in refused.stderr
     assert gateway.nvictl("confirm").stdout == "Confirmed: revision 1.\n"
     assert decisions.read() == Decisions()
     assert revisions(gateway)[0]["confirmedBy"] == f"user {os.getuid()}"

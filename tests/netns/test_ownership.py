@@ -95,7 +95,7 @@ def test_a_foreign_route_in_a_table_without_owned_ones_is_refused(site: Site, ga
     before = gateway.foreign()
     done = gateway.nvictl("apply", gateway.spec(spec()), check=False)
     assert done.returncode == 1
-    assert "0.0.0.0/0 table 7800 metric 1024: create: a route of protocol 3 is there" in done.stderr
+    assert "0.0.0.0/0 table 7800 metric 1024: create: a route of protocol 3 is there already" in done.stderr
     assert "numbers: {table: N}" in done.stderr
     assert gateway.foreign() == before
     assert gateway.owned() == []

@@ -113,7 +113,7 @@ def test_a_damaged_or_edited_plan_is_told_and_no_other_file_becomes_one(gateway:
         refused = gateway.nvictl("apply", file, check=False)
         assert (refused.returncode, why in refused.stderr, "Traceback" in refused.stderr) == (1, True, False)
     refused = gateway.nvictl("plan", directory, "--out", directory / "gateway.yaml", check=False)
-    assert "it is there already, and is no saved plan" in refused.stderr
+    assert "it is there already, and is not a saved plan" in refused.stderr
     assert (directory / "gateway.yaml").read_text() == spec()
     (link := tmp_path / "link").symlink_to(file)  # as /dev/stdout is one
     file.write_bytes(b"")

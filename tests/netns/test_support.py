@@ -97,7 +97,7 @@ def test_what_hangs_or_is_long_is_cut(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(report, "SECONDS", 0.5)
     monkeypatch.setattr(report, "LARGEST", 1000)
     slow = report.of_program("slow", "sh", "-c", "echo begun; sleep 60 & wait")
-    assert ("begun" in slow.text, slow.note) == (True, "no end within 0.5 s")
+    assert ("begun" in slow.text, slow.note) == (True, "not done within 0.5 s")
     long = report.of_program("long", "seq", "100000")
     assert (len(long.text) < 1200, long.text.endswith("\n100000\n"), "left out" in long.note) == (True, True, True)
     assert report.of_program("none", "no-such-program").note == "exit code 127"

@@ -50,7 +50,7 @@ def _refuse_unfinished(history: History, number: int) -> None:
 
 COMMAND = Command(
     "confirm",
-    "keep the revision that waits for its confirmation, as after `apply --confirm`",
+    "keep the revision that waits for confirmation, as after `apply --confirm`",
     (options.netns, options.wait),
     run,
 )

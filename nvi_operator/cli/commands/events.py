@@ -41,7 +41,7 @@ def _kind(parser: ArgumentParser) -> None:
         "--kind",
         metavar="KIND",
         type=options.event_kinds,
-        help="these alone, such as uplink-down,uplink-up (docs/events.md has all)",
+        help="only these kinds, such as uplink-down,uplink-up (docs/events.md lists all)",
     )
 
 

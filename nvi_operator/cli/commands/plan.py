@@ -66,7 +66,7 @@ def _save(context: Context, plan: Plan) -> None:
         if path.is_file():
             path = path.resolve()  # a link stays, /dev/stdout for instance
             if path.stat().st_size and not is_saved_plan(path):
-                raise NviError(f"{path}: it is there already, and is no saved plan", hint="name another file")
+                raise NviError(f"{path}: it is there already, and is not a saved plan", hint="name another file")
             path.unlink()  # others may be able to read it
         elif path.exists():  # a pipe, or a device
             flags = os.O_WRONLY

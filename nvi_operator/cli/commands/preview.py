@@ -124,7 +124,7 @@ def _files(parser: ArgumentParser) -> None:
         "--markdown",
         metavar="FILE",
         type=options.path,
-        help="write a comment for a pull request; of this option and the next two `-` is stdout, instead of the text",
+        help="write a comment for a pull request; here and in the next two, `-` is stdout, in place of the text",
     )
     parser.add_argument("--html", metavar="FILE", type=options.path, help="write a page with the gateways drawn")
     parser.add_argument(

@@ -85,7 +85,7 @@ def _options(parser: ArgumentParser) -> None:
         "--explain", action="store_true", help="hold what `nvictl explain` predicts of each packet against it as well"
     )
     parser.add_argument(
-        "--junit", metavar="FILE", type=options.new_file, help="write the results as JUnit XML, as CI systems show it"
+        "--junit", metavar="FILE", type=options.new_file, help="write the results as JUnit XML, for CI systems"
     )
     parser.add_argument(
         "--shell", action="store_true", help="then open a shell in the gateway; what was made ends with the shell"

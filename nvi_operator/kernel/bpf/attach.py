@@ -160,7 +160,7 @@ def _opened(stack: ExitStack, place: Attached) -> tuple[int, int]:
     listing = tcx.programs(place.ifindex, place.hook)
     if place.program not in listing.programs:
         raise KernelError(
-            f"bpf program {place.name} at {place.hook} of interface {place.ifindex}: it is not there any more",
+            f"bpf program {place.name} at {place.hook} of interface {place.ifindex}: it is no longer there",
             transient=True,
         )
     return stack.enter_context(opened_program(place.program)), listing.revision

@@ -112,9 +112,8 @@ class LinkDriver(Driver):
             return True
         if any_gateways or self._programmed(ifname):
             raise ConflictError(
-                f"link {ifname}: is of a gateway with other numbers: {alias[len(ALIAS) :]}",
-                hint="name the spec that has these; to change them, take that gateway away with it first: "
-                "nvictl down DIR",
+                f"link {ifname}: belongs to a gateway with other numbers: {alias[len(ALIAS) :]}",
+                hint="to change numbers, first remove that gateway, with the spec that has them: nvictl down DIR",
             )
         return False
 
@@ -177,7 +176,7 @@ class LinkDriver(Driver):
         with kernel_errors(f"link {link.ifname}: setting mtu {link.mtu} and up"):
             index = next(iter(self._ipr.link_lookup(ifname=link.ifname)), None)
             if index is None:
-                raise KernelError(f"link {link.ifname}: setting it up: it has gone meanwhile", transient=True)
+                raise KernelError(f"link {link.ifname}: setting it up: it was deleted meanwhile", transient=True)
             # No link-local address and no router solicitations of the device's own.
             no_addresses = {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", 1)]})]}
             self._ipr.link("set", index=index, IFLA_AF_SPEC=no_addresses)

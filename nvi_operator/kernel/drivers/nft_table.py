@@ -290,7 +290,7 @@ class NftTableDriver(Driver):
             return parse_table(objects, self._name, ifindex_of)
         except ListingError as error:
             raise NftCrashedError(
-                f"nft table inet {self._name}: listing: not as nft prints it ({error})",
+                f"nft table inet {self._name}: listing: not in the form that nft prints ({error})",
                 hint="made by a newer nft? nvictl doctor says what it cannot list",
             ) from error
 

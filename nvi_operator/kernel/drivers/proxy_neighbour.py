@@ -43,7 +43,7 @@ class ProxyNeighbourDriver(RtnetlinkDriver):
             for other in _list(self._rtnetlink):
                 if other[:2] == (ifindex, address) and other[2] != self._protocol:
                     raise ConflictError(
-                        f"announced address {change.ref.key}: create: a proxy entry of another tool is there",
+                        f"announced address {change.ref.key}: create: a proxy entry of another tool is there already",
                         hint=f"ip neigh del proxy {change.after.address} dev {change.after.ifname}",
                     )
 

@@ -130,7 +130,7 @@ class RouteDriver(RtnetlinkDriver):
 
 def _conflict(route: Route, protocol: int) -> ConflictError:
     return ConflictError(
-        f"route {route.key}: create: a route of protocol {protocol} is there",
+        f"route {route.key}: create: a route of protocol {protocol} is there already",
         hint=f"see ip -{route.family} route show table {route.table}; or give this gateway other tables: "
         "numbers: {table: N}",
     )

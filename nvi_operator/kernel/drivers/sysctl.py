@@ -157,4 +157,4 @@ def _write(path: str, value: str) -> None:
         (PROC / path).write_text(value, encoding="ascii")
     kept = read(path)
     if kept not in (value, None):  # None: the interface has disappeared
-        raise KernelError(f"sysctl {path}: setting to {value}: it is {kept} afterwards")
+        raise KernelError(f"sysctl {path}: setting it to {value}: it reads {kept} afterwards")

@@ -99,7 +99,7 @@ def _list(what: Sequence[str], failures: list[str], *, contents: bool = False) -
     try:
         found = json.loads(output)["nftables"]
     except (ValueError, KeyError, TypeError) as broken:
-        failures.append(f"nft list {' '.join(what)}: its output is no listing in JSON ({broken})")
+        failures.append(f"nft list {' '.join(what)}: its output is not a listing in JSON ({broken})")
         return []
     if not _is_whole(found):
         failures.append(f"nft list {' '.join(what)}: its output is not in a form that is known here")

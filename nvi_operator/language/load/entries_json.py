@@ -31,7 +31,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 # What the json module accepts, or describes in other words.
 _OTHERS: Mapping[type[Exception], str] = {
     RecursionError: "it is nested too deep",
-    UnicodeEncodeError: "half of a surrogate pair is no character",
+    UnicodeEncodeError: "half of a surrogate pair is not a character",
     ValueError: "a number is too long",
 }
 

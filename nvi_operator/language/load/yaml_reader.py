@@ -194,7 +194,7 @@ class _Reader:
             if not isinstance(key, str):
                 if self._found() == problems:  # otherwise the key is wrong in another way, which is reported
                     written = event.value if isinstance(event, yaml.ScalarEvent) else ""
-                    self._problem(at, f"{short(written) or shown(key)} is no key: keys are text", _key_hint(key))
+                    self._problem(at, f"{short(written) or shown(key)} is not a key: keys are text", _key_hint(key))
                 self._node(self._next(), depth)
                 continue
             if key == "<<" and not event.style:

@@ -36,7 +36,9 @@ def _kind(value: object) -> str:
         message = f"{value}: its drift is always healed: without it packets could leave untranslated"
         raise HintedError(message, _MAY_BE_LEFT)
     close = nearest(str(value), LEAVABLE)
-    raise HintedError(f"{shown(value)} is no kind of object", f"did you mean {close!r}?" if close else _MAY_BE_LEFT)
+    raise HintedError(
+        f"{shown(value)} is not a kind of object", f"did you mean {close!r}?" if close else _MAY_BE_LEFT
+    )
 
 
 def _pattern(value: object) -> str:

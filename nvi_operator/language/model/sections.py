@@ -70,7 +70,7 @@ class Language:
             raise TypeError(f"{self.spec.__name__}: field {name!r} has no Section: add one to SECTIONS")
         for name in names:
             if name not in fields:
-                raise TypeError(f"section {name!r} is no field of {self.spec.__name__}")
+                raise TypeError(f"section {name!r} is not a field of {self.spec.__name__}")
             if names.count(name) > 1:
                 raise TypeError(f"section {name!r} is declared twice")
         for section in self.sections:

@@ -218,7 +218,7 @@ def parse_protocol(value: object) -> str:
 
 def _numbered(number: int) -> str:
     if not 1 <= number <= 255:
-        raise ValueError(f"{shown(number)} is no protocol: numbers are 1 to 255")
+        raise ValueError(f"{shown(number)} is not a protocol: numbers are 1 to 255")
     return PROTOCOL_NAMES.get(number, str(number))
 
 

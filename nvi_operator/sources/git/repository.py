@@ -86,7 +86,7 @@ class Repository:
         try:
             return self._ask("rev-parse", "--verify", f"{identity}^{{commit}}").decode().strip()
         except SourceError as error:
-            raise RefusedError(f"{self._remote.url}: {identity[:12]} is no commit") from error
+            raise RefusedError(f"{self._remote.url}: {identity[:12]} is not a commit") from error
 
     def descends(self, commit: str, ancestor: str) -> bool:
         done = self._run("merge-base", "--is-ancestor", ancestor, commit)

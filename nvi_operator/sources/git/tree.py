@@ -93,7 +93,7 @@ def _checked(raw: bytes, where: str) -> str:
     parts = path.split("/")
     if not path.isprintable() or "\\" in path:
         raise RefusedError(
-            f"{where}: refused: {path!r} has signs that no file name should have", hint="rename the file"
+            f"{where}: refused: {path!r} has characters that no file name should have", hint="rename the file"
         )
     if any(part in ("", ".", "..") or part.lower() == ".git" for part in parts):
         raise _refused(where, path, "it leads out of the tree")

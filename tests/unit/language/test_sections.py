@@ -269,7 +269,7 @@ def test_an_edit_of_a_section_that_is_not_incremental_reads_everything() -> None
 
 WRONG = {
     "a field without a section": (OWN[:-1], "field 'hosts' has no Section"),
-    "a section without a field": ((*OWN, Section("vpns", Join.ONCE)), "section 'vpns' is no field of WiderSpec"),
+    "a section without a field": ((*OWN, Section("vpns", Join.ONCE)), "section 'vpns' is not a field of WiderSpec"),
     "a section twice": ((*OWN, OWN[0]), "section 'zones' is declared twice"),
     "another join": (
         (replace(OWN[0], join=Join.IN_ORDER), *OWN[1:]),
@@ -285,7 +285,7 @@ WRONG = {
     ),
     "files that no field names": (
         (replace(OWN[0], bulk=Zone), *OWN[1:]),
-        "section 'zonesFrom' is no field",
+        "section 'zonesFrom' is not a field",
     ),
     "a field for files of entries that are none": (
         (*OWN[:-1], replace(OWN[-1], bulk=None)),

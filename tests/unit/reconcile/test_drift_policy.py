@@ -126,7 +126,7 @@ def test_each_kind_either_may_be_left_or_is_always_healed() -> None:
     [
         ("{ kinds: { nft-table: ignore } }", "nft-table: its drift is always healed: without it packets could leave"),
         ('{ objects: { "fib-rule *": report } }', "fib-rule: its drift is always healed"),
-        ('{ objects: { "* net/ipv4": report } }', "'*' is no kind of object"),
+        ('{ objects: { "* net/ipv4": report } }', "'*' is not a kind of object"),
         ("{ objects: { sysctl: report } }", "'sysctl' names no object"),
         ("{ kinds: { sysctls: report } }", "did you mean 'sysctl'?"),
         ("repair", "'repair' is none of 'heal', 'report' or 'ignore'"),

@@ -50,7 +50,7 @@ def test_the_decision_is_on_disk_and_something_waits_before_the_first_step(tmp_p
     pending = decisions.read().pending
     assert pending is not None
     assert pending.left(clock()) == 60.0
-    with pytest.raises(ConflictError, match="waits for its confirmation, 60 s yet"):
+    with pytest.raises(ConflictError, match="waits for confirmation, 60 s left"):
         trial.refuse_pending(decisions.read(), clock())
     trial.confirm(decisions, history, "user 7", clock())
     assert decisions.read().pending is None

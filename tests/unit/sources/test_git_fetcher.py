@@ -140,7 +140,7 @@ def test_a_git_that_hangs_is_ended_with_its_children(
     monkeypatch.setenv("PATH", f"{git.parent}:{os.environ['PATH']}")
     watched = watch(timeout=1)
     watched.until(lambda: watched.fetcher.state.error is not None)
-    assert "no end within 1 s" in str(watched.fetcher.state.error)
+    assert "not done within 1 s" in str(watched.fetcher.state.error)
     child = int((tmp_path / "pid").read_text())
     until(
         lambda: not Path(f"/proc/{child}/stat").exists() or " Z " in Path(f"/proc/{child}/stat").read_text(),

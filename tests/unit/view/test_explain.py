@@ -175,7 +175,7 @@ def test_the_name_of_an_uplink_is_taken_for_its_interface_in_the_hint(explain: A
         (["-i", "lna0", "tcp", "192.168.1.10", "to", "192.0.2.80:443"], "there is no interface 'lna0'"),
         (["-i", "nvi0", "tcp", "192.168.1.10", "to", "192.0.2.80:443"], "there is no interface 'nvi0'"),
         (["-i", "lan0", "tcp", "192.168.1.10", "to", "192.0.2.80:443", "bound", "x"], "there is no interface 'x'"),
-        (["tcp", "192.168.1.10", "to", "192.0.2.80:443"], "192.168.1.10 is no address of the gateway"),
+        (["tcp", "192.168.1.10", "to", "192.0.2.80:443"], "192.168.1.10 is not an address of the gateway"),
         (["-i", "lan0", "tcp", "self", "to", "192.0.2.80:443"], "self sends nothing that comes in by lan0"),
         (["-i", "lan0", "tcp", "192.168.1.10", "to", "192.0.2.80:443", "--error-by", "::2"], "and ::2 is not"),
         (["-i", "lan0", "tcp", "192.168.1.10:40000", "-"], "a shell takes the > of -> for a redirection"),

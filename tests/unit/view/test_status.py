@@ -172,7 +172,7 @@ def test_an_uplink_tells_its_health_and_since_when() -> None:
 def test_status_fits_80_columns_and_tells_what_the_daemon_knows() -> None:
     text = drawn(data())
     assert max(map(len, text.splitlines())) <= 80
-    for said in ("paused  rule x: for 42 s yet", "(pid 812), for 16 min", "sourceNat  everyone", "uplink-down"):
+    for said in ("paused  rule x: for another 42 s", "(pid 812), for 16 min", "sourceNat  everyone", "uplink-down"):
         assert said in text
 
 

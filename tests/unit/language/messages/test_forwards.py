@@ -109,7 +109,7 @@ REFUSED: Rows = {
     ),
     "a protocol that is none": (
         "  forwards: {a: {protocol: [gre, 300], to: 192.168.1.80}}",
-        [("13:34", "spec.forwards.a.protocol[1]", "300 is no protocol: numbers are 1 to 255", "")],
+        [("13:34", "spec.forwards.a.protocol[1]", "300 is not a protocol: numbers are 1 to 255", "")],
     ),
     "a server's load": (
         "  forwards: {a: {ports: 80/tcp, to: 192.168.1.80, pick: least-connections}}",
