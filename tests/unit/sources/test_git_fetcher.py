@@ -187,7 +187,7 @@ def test_a_testing_branch_that_takes_too_long_does_not_hold_up_the_followed_one(
     watched.until(lambda: watched.new == 1)
     remote.commit({"gateways/edge/gateway.yaml": "a: 2\n"})
     remote.push("main:testing/edge")
-    for expected in ("600 s: main is followed meanwhile", "600 s: ended it"):  # it is tried again, and told
+    for expected in ("600 s: main is followed meanwhile", "600 s: killed"):  # it is tried again, and told
         watched.outcomes.clear()
         watched.fetcher.sync(lambda new, error: watched.outcomes.append((new, error)))
         watched.until(hangs.exists)
