@@ -131,11 +131,12 @@ def _inside(topology: Topology) -> frozenset[str | None]:
 
 def _source_rules(spec: GatewaySpec, topology: Topology, names: Names) -> Iterator[EntryPackets]:
     inside = _inside(topology)
-    rules = [(rule, topology.gives_inside_address(rule)) for rule in topology.source_rules]
+    first = [part for rule in topology.source_rules if (part := topology.asked_first(rule))]
+    rules = [rule for rule in topology.source_rules if not topology.gives_inside_address(rule)]
     yield from _limited_statics(topology, inside)
-    yield from _parts([rule for rule, within in rules if within], "sourceNat", names, inside)
+    yield from _parts(first, "sourceNat", names, inside)
     yield from _statics(spec, topology, inside)
-    yield from _parts([rule for rule, within in rules if not within], "sourceNat", names, inside)
+    yield from _parts(rules, "sourceNat", names, inside)
 
 
 def _parts(

@@ -257,10 +257,18 @@ def _stage_2(topology: Topology, family: Family) -> Iterator[FibRule]:
     )
     yield from _honoured(topology, family)
     # Before the sources: for an error to an inside host without a route IPv6 takes an uplink's.
+    if topology.inside_networks(family) and topology.uplinks and not topology.by_source_map:
+        # A socket that is bound to an uplink's interface, such as a DHCP client's, means no inside host. Not past
+        # dozens of uplinks, for the price that all packets pay.
+        for ifname in topology.uplink_ifnames:
+            yield FibRule(family, at.local_bound, "goto", goto=at.past_inside, iif="lo", oif=ifname)
+        yield FibRule(family, at.past_inside, "nop")
+    elsewhere = [*topology.parts_elsewhere(family)]
     for network in topology.inside_networks(family):
         own = FibRule(family, at.local_to_inside, "lookup", MAIN, iif="lo", destination=str(network))
         yield replace(own, suppress_prefix_length=0)
-        yield FibRule(family, at.local_backstop, "unreachable", iif="lo", destination=str(network))
+        for part in networks_without([network], [n for n in elsewhere if within(n, network)], family):
+            yield FibRule(family, at.local_backstop, "unreachable", iif="lo", destination=str(part))
     if topology.kept_here(family):
         # Not of the gateway's own packets, whose way is looked up before their destination is translated; nor of its
         # ICMP errors to a translated source.

@@ -36,6 +36,7 @@ from nvi_operator.nft.values import ports_value, protocol_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import Member, spread
 from nvi_operator.ruleset.netmap import limited_rules, network_maps, twice_rules
+from nvi_operator.ruleset.raw import opened_from_outside
 from nvi_operator.ruleset.redirects import redirected
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import DSTNAT
@@ -53,7 +54,7 @@ class ForwardMap:
 
 def dstnat_chains(topology: Topology, maps: Mapping[Family, Sequence[ForwardMap]]) -> Iterator[Chain]:
     """`maps` come from `forward_maps`."""
-    rules: list[Rule] = []
+    rules = list(opened_from_outside(topology))
     own: list[Rule] = []  # of what the gateway itself sends to what it publishes
     servers = {rule: _servers(rule) for rule in topology.forward_rules}
     shared = {nat: name for nat, count in Counter(servers.values()).items() if count > 1 and (name := _name(nat))}

@@ -29,6 +29,7 @@ from nvi_operator.topology.prefixes import apart, fewest
 
 _STAGE_2, _SPOOFED = "stage_2", "spoofed_source"
 _NO_WAY_BACK = Match(Field("fib saddr . iif oif"), "==", "missing")  # by the interface that the packet came in by
+_LEASE = Match(Field("udp sport"), "==", 67), Match(Field("udp dport"), "==", 68)  # of DHCP servers
 COUNTERS = frozenset({"stage_2", "spoofed"})
 
 
@@ -49,8 +50,10 @@ def raw_chains(topology: Topology) -> Iterator[Chain]:
         rules.append((Assign(Field("ct original zone"), Lookup(f.IIFNAME, zones)),))
     yield Chain("raw_prerouting", Hook("filter", "prerouting", RAW), tuple(rules))
     if foreign:
-        errors = ((f.is_icmp_error(family), f.RETURN) for family in topology.families if topology.uplinks)
-        yield Chain(_SPOOFED, None, (*errors, f.drop("spoofed")))
+        families = topology.families if topology.uplinks else ()
+        errors = ((f.is_icmp_error(family), f.RETURN) for family in families)
+        leases = ((*_LEASE, f.RETURN) for family in families if family == 4)
+        yield Chain(_SPOOFED, None, (*errors, *leases, f.drop("spoofed")))
 
 
 def unrelated_errors(topology: Topology) -> Iterator[Rule]:
@@ -61,6 +64,19 @@ def unrelated_errors(topology: Topology) -> Iterator[Rule]:
     for family in topology.families:
         for matches in _foreign_sources(topology, family):
             yield (f.is_icmp_error(family), *matches, *f.drop("spoofed"))
+
+
+def opened_from_outside(topology: Topology) -> Iterator[Rule]:
+    """Flows of what may answer with a source of the inside: hosts in a part that is beyond an uplink, DHCP servers.
+
+    For a chain that the first packets of flows meet alone.
+    """
+    for family in topology.families:
+        if (parts := topology.parts_elsewhere(family)) or family == 4:
+            answering = () if parts else _LEASE
+            yield from (
+                (*matches, *answering, *f.drop("spoofed")) for matches in _inside_from_uplinks(topology, family)
+            )
 
 
 def _uplink_marks(topology: Topology, family: Family) -> Iterator[Rule]:
@@ -107,13 +123,14 @@ def _foreign_sources(topology: Topology, only: Family | None = None) -> Iterator
     if topology.guards.anti_spoof == "off":
         return
     families = [family for family in topology.families if only in (None, family)]
-    outside = tuple(name for name in topology.uplink_ifnames if not topology.may_share_addresses(name))
     for family in families:
-        networks = topology.inside_networks(family)
-        if outside and networks:
-            inside = f.in_set(f.saddr(family), f"inside_{family}", networks)
-            outer = (*_not_expected(topology, outside), f.one_of(f.IIFNAME, outside))
-            yield (inside, *_not_beside(topology, family, networks), *outer)
+        parts = topology.parts_elsewhere(family)
+        others = (f.in_networks(f.saddr(family), fewest(parts, family), op="!="),) if parts else ()
+        for matches in _inside_from_uplinks(topology, family):
+            yield (*others, *matches)
+        for part, ifnames in parts.items():
+            if elsewhere := tuple(name for name in _outside(topology) if name not in ifnames):
+                yield (f.in_networks(f.saddr(family), (part,)), f.one_of(f.IIFNAME, elsewhere))
     for family in families:
         yield from _not_routed_here(topology, family)
     for family in families:
@@ -125,6 +142,19 @@ def _foreign_sources(topology: Topology, only: Family | None = None) -> Iterator
             yield (Match(f.saddr(4), "!=", "0.0.0.0"), ports, _NO_WAY_BACK)
         if 6 in families:
             yield (Match(f.saddr(6), "!=", frozenset({"fe80::/10", "::"})), ports, _NO_WAY_BACK)
+
+
+def _inside_from_uplinks(topology: Topology, family: Family) -> Iterator[tuple[Match, ...]]:
+    """The guard's check of inside sources."""
+    networks, outside = topology.inside_networks(family), _outside(topology)
+    if outside and networks and topology.guards.anti_spoof != "off":
+        inside = f.in_set(f.saddr(family), f"inside_{family}", networks)
+        outer = (*_not_expected(topology, outside), f.one_of(f.IIFNAME, outside))
+        yield (inside, *_not_beside(topology, family, networks), *outer)
+
+
+def _outside(topology: Topology) -> tuple[str, ...]:
+    return tuple(name for name in topology.uplink_ifnames if not topology.may_share_addresses(name))
 
 
 def _not_routed_here(topology: Topology, family: Family) -> Iterator[tuple[Match, ...]]:

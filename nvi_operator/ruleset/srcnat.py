@@ -60,8 +60,8 @@ def srcnat_chain(topology: Topology) -> Chain:
         rules += twice_rules("snat", topology, family)
         rules += limited_rules("snat", topology, family)
         for rule in topology.source_rules:
-            if rule.conditions.family == family and topology.gives_inside_address(rule):
-                rules += _rule(topology, rule)
+            if rule.conditions.family == family and (part := topology.asked_first(rule)):
+                rules += _rule(topology, part)
         rules += known_as_gateway(topology, family)
         rules += _among_inside_networks(topology, family)
         rules += _static(topology, family)

@@ -264,6 +264,40 @@ class Topology:
             for address in given
         )
 
+    def asked_first(self, rule: SourceRule) -> SourceRule | None:
+        """The rule, or what of it is about a part of the inside: such rules are asked before inside networks are left
+        as they are. None: it is about no part.
+        """
+        if self.gives_inside_address(rule):
+            return rule
+        parts = tuple(n for n in rule.conditions.destinations if self.is_part_of_inside(n))
+        return replace(rule, conditions=replace(rule.conditions, destinations=parts)) if parts else None
+
+    def parts_elsewhere(self, family: Family) -> dict[Network, frozenset[str]]:
+        """Parts of inside networks that rules and routes say are beyond uplinks, with these uplinks' interfaces.
+
+        Their hosts answer what inside hosts and the gateway send there; they open no flows to the inside.
+        """
+        found: dict[Network, frozenset[str]] = {}
+        for conditions, ifnames in self._led_out(family):
+            for network in conditions.destinations:
+                if self.is_part_of_inside(network):
+                    found[network] = found.get(network, frozenset()) | ifnames
+        return found
+
+    def _led_out(self, family: Family) -> Iterator[tuple[Conditions, frozenset[str]]]:
+        for route in self.routes:
+            if route.conditions.family == family:
+                yield route.conditions, frozenset({self.uplink(route.uplink).interface.ifname})
+        way = self.default_way(family)
+        for rule in self.source_rules:
+            if rule.conditions.family != family or self.gives_inside_address(rule):
+                continue
+            if not isinstance(rule.action, Unchanged):
+                yield rule.conditions, frozenset(self.uplink_ifnames)
+            elif way is not None and way.untranslated is not None:
+                yield rule.conditions, frozenset({self.uplink(way.untranslated).interface.ifname})
+
     @property
     def by_source_map(self) -> bool:
         """Past a few dozen source prefixes an nft map beats FIB rules: 100 rules cost 15 % of the rate."""

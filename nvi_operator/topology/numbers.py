@@ -164,6 +164,10 @@ class Priorities:
         return self.base + 505
 
     @property
+    def local_bound(self) -> int:  # what is bound to an uplink's interface is meant for no inside host
+        return self.base + 509
+
+    @property
     def local_to_inside(self) -> int:
         return self.base + 510
 
@@ -174,6 +178,10 @@ class Priorities:
     @property
     def routed(self) -> int:  # public addresses of this gateway that no host has
         return self.base + 520
+
+    @property
+    def past_inside(self) -> int:  # the target of local_bound
+        return self.base + 599
 
     @property
     def sources(self) -> int:

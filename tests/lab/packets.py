@@ -10,10 +10,12 @@ from nvi_operator.explain.packet import ECHO_REPLY, ICMP_OF, UDP, Packet
 __all__ = ["checksum", "error", "stray", "udp"]
 
 
-def udp(source: str, destination: str, port: int, *, payload: bytes = b"spoofed\n", ttl: int = 64) -> bytes:
-    """A UDP datagram from `source` port 4444, with its IP header."""
+def udp(
+    source: str, destination: str, port: int, *, payload: bytes = b"spoofed\n", ttl: int = 64, source_port: int = 4444
+) -> bytes:
+    """A UDP datagram, with its IP header."""
     ends = ip_address(source), ip_address(destination)
-    return ip_bytes(Packet(None, UDP, *ends, 4444, port, ttl=ttl, dont_fragment=False), payload)
+    return ip_bytes(Packet(None, UDP, *ends, source_port, port, ttl=ttl, dont_fragment=False), payload)
 
 
 def stray(source: str, destination: str) -> bytes:

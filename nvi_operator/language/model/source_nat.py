@@ -252,7 +252,11 @@ class SourceNat(Entry):
         alias="from",
         description="Source prefixes. Left out: everything behind the inside interfaces.",
     )
-    to: Maybe[SelectedNetworks] = Field(None, description="Destination prefixes.")
+    to: Maybe[SelectedNetworks] = Field(
+        None,
+        description="Destination prefixes. A part of an inside network is then beyond an uplink; where `main` has a "
+        "route to it by way of the inside, a rule of `routes` has to lead there as well.",
+    )
     in_: Maybe[IfNames] = Field(
         None,
         alias="in",

@@ -33,7 +33,7 @@ def test_ports_and_forwards_to_the_same_servers_share_one_choice() -> None:
     )
     (shared,) = [chain for name, chain in found.items() if name.startswith("servers_")]
     jumps = [rule[-1] for rule in found["dstnat"].rules]
-    assert jumps == [Verdict("jump", shared.name)] * 7
+    assert [verdict for verdict in jumps if verdict.kind == "jump"] == [Verdict("jump", shared.name)] * 7
     assert choices(found) == 1
 
 
