@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from nvi_operator.kernel.netns import entered
 from nvi_operator.rollout.place import state_directory
 from tests.lab import GatewayHost, Site
+from tests.lab.command import ROOT
 from tests.lab.daemon import Daemon
 from tests.lab.net import until
 from tests.lab.remote import GitRemote
@@ -60,6 +62,22 @@ def start(site: Site, remote: GitRemote, tmp_path: Path) -> Iterator[Start]:
         daemon.stop(signal.SIGKILL)
     shutil.rmtree(state, ignore_errors=True)
     assert site.leaks() == 0
+
+
+def test_a_push_to_a_server_whose_hook_calls_sync_is_in_force_when_it_ends(
+    site: Site, gateway: GatewayHost, remote: GitRemote, start: Start, tmp_path: Path
+) -> None:
+    remote.commit({"gateways/edge/gateway.yaml": everyone_as("isp-a")})
+    start().until("in sync", seconds=60)
+    told = tmp_path / "told"
+    hook = remote.path / "hooks/post-receive"
+    hook.parent.mkdir(exist_ok=True)
+    command = f"{sys.executable} -m nvi_operator sync --netns {gateway.host.netns}"
+    hook.write_text(f"#!/bin/sh\nPYTHONPATH={ROOT} {command} >{told}\n")
+    hook.chmod(0o755)
+    remote.commit({"gateways/edge/gateway.yaml": everyone_as("isp-b")})
+    assert "applied and verified" in told.read_text()
+    assert seen(site) == B
 
 
 def test_a_push_is_in_force_after_sync_and_survives_restarts_without_the_remote(
