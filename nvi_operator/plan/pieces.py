@@ -210,14 +210,15 @@ class RuleTranslation:
 
 def translation_of(rule: Rule) -> RuleTranslation | None:
     """None of other rules, such as those of hairpins, or that of a map."""
-    matches = {s.left.name: s for s in rule if isinstance(s, Match) and isinstance(s.left, Field)}
-    if "ct status" in matches:  # of flows whose destination another rule translated
+    matches = [(s.left.name, s) for s in rule if isinstance(s, Match) and isinstance(s.left, Field)]
+    if any(name == "ct status" for name, _ in matches):  # of flows whose destination another rule translated
         return None
-    equal = {name: text(match.right) for name, match in matches.items() if match.op == "=="}
+    # Of one field some rules also ask for what it is not.
+    equal = {name: text(match.right) for name, match in matches if match.op == "=="}
     source = next((equal[name] for name in ("ip saddr", "ip6 saddr") if name in equal), "")
     original = next((equal[name] for name in equal if name.startswith("ct original ")), "")
     asked = original or next((equal[name] for name in ("ip daddr", "ip6 daddr") if name in equal), "")
-    incoming = matches.get("iifname")
+    incoming = next((match for name, match in matches if name == "iifname"), None)
     from_inside = incoming is None or incoming.op == "!="
     is_twice = bool(original or (incoming and source and asked))
     match rule[-1]:
