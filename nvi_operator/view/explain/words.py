@@ -13,6 +13,7 @@ from nvi_operator.explain.flow import ConntrackEntry, ConntrackTuple
 from nvi_operator.explain.flow_cache import flow_cache
 from nvi_operator.explain.icmp_errors import kind_of
 from nvi_operator.explain.packet import ICMP_OF, WITH_PORTS, Packet, address
+from nvi_operator.explain.passing import BY_HASH
 from nvi_operator.explain.step import ElementOf, EntryOrigin, FieldChange, HostRoute, RuleAt, Step
 from nvi_operator.explain.verdict import Delivered, Dropped, Forwarded, NotModelled, Refused
 from nvi_operator.explain.walk import Walk
@@ -183,6 +184,9 @@ def ending_words(explanation: Explanation, way: WalkTree) -> Iterator[tuple[str,
     uplink = uplink_of(topology, walk)
     if isinstance(verdict, Forwarded | Delivered):
         yield "as", f"{packet_words(_plain(packet))}, TTL {packet.ttl}"
+    by_chance = [each for each in walk.chosen if not each.endswith(BY_HASH)]
+    if by_chance and way.kind == "packet" and len(explanation.ways) == 1:
+        yield "chosen", f"{', '.join(by_chance)}: the kernel takes any of them"
     if isinstance(verdict, Dropped) and verdict.counter in MEANINGS:
         yield "because", MEANINGS[verdict.counter].removeprefix("dropped: ")
     if walk.entry is not None and way.kind == "packet" and isinstance(verdict, Forwarded | Delivered):

@@ -276,6 +276,23 @@ def test_ways_that_the_kernel_chooses_from_are_told_one_by_one(explain: Any) -> 
     ]
 
 
+def test_both_halves_of_twice_nat_are_told_by_its_entry(explain: Any) -> None:
+    """Though a far host has an address of the gateway itself, which the rule of destinations leaves out."""
+    to_partner = ["-i", "lan0", "tcp", "192.168.1.5:40000", "to", "10.2.0.9:80"]
+    told = explain(*to_partner, on=str(ROOT / "examples" / "partner-link"))
+    at = told.lines.index("dstnat          destination 10.2.0.9:80 becomes 192.168.1.9:80")
+    assert told.lines[at + 1].startswith("twiceNat partner (")
+
+
+def test_what_the_kernel_chooses_on_one_way_is_told_at_its_end(explain: Any) -> None:
+    voice = ["-i", "lan0", "udp", "192.168.1.10:5060", "to", "192.0.2.1:5060"]
+    told = explain(*voice, on=str(ROOT / "examples" / "public-pool"))
+    assert "chosen      source port 20000-20999: the kernel takes any of them" in told.lines
+    sticky = ["-i", "lan0", "tcp", "192.168.1.10:40000", "to", "192.0.2.1:80"]
+    told = explain(*sticky, on=str(ROOT / "examples" / "public-pool"))
+    assert "the kernel takes" not in told.out, "a hash has one result"
+
+
 def test_lines_fit_a_terminal(explain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from nvi_operator.cli.commands import explain as command
 
