@@ -239,8 +239,9 @@ def _nothing() -> re.Pattern[str]:
 
 def _end_of_section(text: str, place: int, indent: str) -> int:
     """The first line that is indented less, from the beginning of a line on."""
-    match = re.compile(rf"^(?!{indent})(?! *+(?:#|$))", re.MULTILINE).search(text, place)
-    return match.start() if match else len(text)
+    # By the line end before it, which `re` finds much faster than a beginning.
+    match = re.compile(rf"\n(?!{indent})(?! *+(?:#|$))", re.MULTILINE).search(text, place - 1)
+    return match.end() if match else len(text)
 
 
 @cache
