@@ -88,7 +88,7 @@ def _parts(
             before = problems.total
             _explain(document, gateway, problems, language)
             problems.complete = problems.complete and not _unread(document)
-            left = without_wrong(document.data, gateway, language) if isinstance(document, Document) else None
+            left = without_wrong(document.data, gateway, language)
             valid = _validated(left, language, sets) if left is not None else None
             if left is None or not isinstance(valid, Gateway):
                 continue

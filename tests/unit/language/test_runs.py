@@ -129,6 +129,7 @@ IN_FLOW = "    {\n    z: {to: 192.168.1.1},\n" + ENTRIES + "    }\n"
 @example(HEAD + "spec:\n  forwads:\n" + ENTRIES + "spec:\n  forwads:\n" + ENTRIES)
 @example(HEAD + "spec:\n  forwads: |\n" + ENTRIES + "---\nspec: a\n---\nspec:\n  forwads:\n" + ENTRIES)
 @example(HEAD + "spec: {}\nforwards:\n  forwards:\n" + ENTRIES)
+@example(BASE + "  forwards:\n" + ENTRIES + "    c: {to: isp-a}\n")
 @given(st.data())
 @settings(max_examples=examples(300), deadline=None)
 def test_a_text_means_the_same_with_and_without_runs(data: st.DataObject | str) -> None:
@@ -218,6 +219,8 @@ def test_a_long_one_is_a_run_and_errors_have_their_places() -> None:
         ("313:16", "spec.forwards.f300.at", "there is no uplink 'isp-c'", "did you mean 'isp-b'?"),
     ]
     assert [(where, path) for where, path, *_ in problems_in(BASE + "  forwards:\n" + wrong)] == [
+        ("214:30", "spec.forwards.f201.ports"),
+        ("313:16", "spec.forwards.f300.at"),
         ("413:12", "spec.routes[0].name"),
         ("413:12", "spec.routes[0].via"),
     ]
