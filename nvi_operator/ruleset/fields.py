@@ -86,10 +86,6 @@ def is_stage_2(topology: Topology) -> Match:
     return Match(Masked(META_MARK, topology.stage_mask), "==", topology.stage_mask)
 
 
-def is_stage_1(topology: Topology) -> Match:
-    return Match(Masked(META_MARK, topology.stage_mask), "==", 0)
-
-
 def leaves_by_device(topology: Topology, *, op: Op = "==") -> Match:
     """By the link group: the match runs twice for every packet in each pass, and a name costs three times as much."""
     return Match(OIFGROUP, op, topology.device_group)

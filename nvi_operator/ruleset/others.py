@@ -25,12 +25,16 @@ def others_chains(topology: Topology) -> Iterator[Chain]:
     known = ("lo", *(interface.ifname for interface in topology.interfaces))
     # Every packet meets this chain in each pass, and most packets are neither: they leave it early.
     asks, answers = (Match(f.CT_DIRECTION, "==", direction) for direction in ("original", "reply"))
-    to_answers = (answers, f.is_dnated(), f.one_of(f.IIFNAME, known, op="!="), Verdict("jump", _ANSWERS))
-    rules: list[Rule] = [(asks, f.RETURN), to_answers]
+    rules: list[Rule] = [
+        (f.is_stage_2(topology), f.RETURN),
+        (asks, f.RETURN),
+        (Match(f.CT_STATUS, "not in", frozenset({"dnat"})), f.RETURN),
+        (answers, f.one_of(f.IIFNAME, known, op="!="), Verdict("jump", _ANSWERS)),
+    ]
     errors = tuple(unrelated_errors(topology))
     if errors:
         of_no_flow = Match(f.CT_STATE, "in", frozenset({"invalid", "untracked"}))
-        rules.append((f.is_stage_1(topology), of_no_flow, Verdict("jump", _ERRORS)))
+        rules.append((of_no_flow, Verdict("jump", _ERRORS)))
         yield Chain(_ERRORS, None, errors)
     yield Chain("others", Hook("filter", "prerouting", OTHERS), tuple(rules))
     yield Chain(_ANSWERS, None, tuple(_by_asked(topology)))
