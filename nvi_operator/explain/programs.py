@@ -141,13 +141,13 @@ class Programs:
     # ------------------------------------------------------------------ egress
 
     @cached_property
-    def _guards(self) -> Mapping[str, EgressGuard]:
+    def _egress_guards(self) -> Mapping[str, EgressGuard]:
         guards = self._machine.state.of_kind("egress-guard")
         return {guard.ifname: guard for guard in guards if isinstance(guard, EgressGuard)}
 
     def leaving(self, passing: Passing, ends: Ends) -> Iterator[Passing]:
         """What the guard at the egress lets out."""
-        guard = self._guards.get(passing.out_interface or "")
+        guard = self._egress_guards.get(passing.out_interface or "")
         if guard is None:
             yield passing
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.footprint import Footprint, footprint
@@ -20,18 +20,7 @@ from nvi_operator.language.wording import counted
 def mark_write(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Rules before routing that clear the stage bit, or set one of the gateway's bits."""
     need = footprint(spec)
-    wiped: dict[ListedRule, bool] = {}
-    forged: dict[ListedRule, bool] = {}
-    for chain in survey.ruleset.base_chains("prerouting"):
-        for packet in received(chain, need, unknown=True):
-            for rule, certain in walk(survey.ruleset, chain, packet).met:
-                for value in _written_values(rule):
-                    if packet.stage == 2 and reads_conntrack(value):
-                        continue
-                    if packet.stage == 2 and not (written(value).keep | written(value).ones) & need.stage:
-                        wiped[rule] = wiped.get(rule, False) or certain
-                    elif packet.stage == 1 and written(value).ones & need.stage:
-                        forged[rule] = forged.get(rule, False) or certain
+    wiped, forged = _of_stage_bit(survey, need)
     for rule, certain in wiped.items():
         yield Finding(
             "problem" if certain else "warning",
@@ -47,21 +36,45 @@ def mark_write(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             f"rule {rule.place} sets the stage bit {need.stage:#x} in stage 1: such packets bypass NAT",
             f"# have that tool use other bits{_owner(_ones(rule))}, or choose another for spec.dataplane.stageBit",
         )
-    for chain in survey.ruleset.base_chains("output"):
+    for rule in _of_local_bit(survey, need):
+        if rule not in forged:
+            yield Finding(
+                "warning",
+                "mark-write",
+                f"rule {rule.place} sets the local bit {need.local:#x} on the gateway's own packets: they are sent "
+                "through NAT",
+                f"# have that tool use other bits{_owner(_ones(rule))}, or choose another for "
+                "spec.dataplane.localBit",
+            )
+
+
+def _of_stage_bit(survey: Survey, need: Footprint) -> tuple[dict[ListedRule, bool], dict[ListedRule, bool]]:
+    """The rules that clear it in stage 2, and those that set it in stage 1; is it certain?"""
+    wiped: dict[ListedRule, bool] = {}
+    forged: dict[ListedRule, bool] = {}
+    for chain in survey.ruleset.base_chains("prerouting"):
         for packet in received(chain, need, unknown=True):
-            if packet.stage == 2:
-                continue
-            for rule, _ in walk(survey.ruleset, chain, packet).met:
-                if _ones(rule) & need.local and rule not in forged:
-                    forged[rule] = False
-                    yield Finding(
-                        "warning",
-                        "mark-write",
-                        f"rule {rule.place} sets the local bit {need.local:#x} on the gateway's own packets: they "
-                        "are sent through NAT",
-                        f"# have that tool use other bits{_owner(_ones(rule))}, or choose another for "
-                        "spec.dataplane.localBit",
-                    )
+            for rule, certain in walk(survey.ruleset, chain, packet).met:
+                for value in _written_values(rule):
+                    if packet.stage == 2 and reads_conntrack(value):
+                        continue
+                    if packet.stage == 2 and not (written(value).keep | written(value).ones) & need.stage:
+                        wiped[rule] = wiped.get(rule, False) or certain
+                    elif packet.stage == 1 and written(value).ones & need.stage:
+                        forged[rule] = forged.get(rule, False) or certain
+    return wiped, forged
+
+
+def _of_local_bit(survey: Survey, need: Footprint) -> Iterable[ListedRule]:
+    """The rules that set it on the gateway's own packets, each once."""
+    return dict.fromkeys(
+        rule
+        for chain in survey.ruleset.base_chains("output")
+        for packet in received(chain, need, unknown=True)
+        if packet.stage != 2
+        for rule, _ in walk(survey.ruleset, chain, packet).met
+        if _ones(rule) & need.local
+    )
 
 
 def _written_values(rule: ListedRule) -> list[object]:

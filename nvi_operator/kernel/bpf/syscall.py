@@ -243,13 +243,16 @@ def _code(error: KernelError) -> int | None:
 
 
 def program_fd(number: int) -> int:
-    return bpf(_PROG_FD_BY_ID, struct.pack("=III", number, 0, 0), f"bpf program {number}: finding it by its number")[
-        0
-    ]
+    return _by_number(_PROG_FD_BY_ID, "program", number)
 
 
 def map_fd(number: int) -> int:
-    return bpf(_MAP_FD_BY_ID, struct.pack("=III", number, 0, 0), f"bpf map {number}: finding it by its number")[0]
+    return _by_number(_MAP_FD_BY_ID, "map", number)
+
+
+def _by_number(command: int, what: str, number: int) -> int:
+    fd, _ = bpf(command, struct.pack("=III", number, 0, 0), f"bpf {what} {number}: finding it by its number")
+    return fd
 
 
 def program_name(number: int) -> str | None:

@@ -32,7 +32,7 @@ def parse_path(value: object) -> str:
     if not text.startswith("/"):
         raise HintedError(f"{shown(text)} is not an absolute path", "begin it with /")
     if not _PATH.fullmatch(text):
-        raise HintedError(f"{shown(text)} has other signs than letters, digits and ._@+=-", "rename the file")
+        raise HintedError(f"{shown(text)} has characters other than letters, digits and ._@+=-", "rename the file")
     if ".." in text.split("/"):
         raise HintedError(f"{shown(text)} has a part '..'", "write the path without it")
     return text

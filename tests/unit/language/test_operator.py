@@ -94,7 +94,7 @@ WRONG = {
     ),
     "a shell's signs": (
         "  source: {directory: '/x;y'}\n",
-        "operator.yaml:4:23: spec.source.directory: '/x;y' has other signs than letters, digits and ._@+=-",
+        "operator.yaml:4:23: spec.source.directory: '/x;y' has characters other than letters, digits and ._@+=-",
         "rename the file",
     ),
     "a duration": (
