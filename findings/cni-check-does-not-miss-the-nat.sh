@@ -12,7 +12,7 @@ deb containernetworking-plugins=1.1.1+ds1-3+b5 iptables=1.8.9-2 libxtables12=1.8
 XTABLES_LIBDIR="$root/usr/lib/$(uname -m)-linux-gnu/xtables"
 export XTABLES_LIBDIR
 for name in iptables ip6tables; do ln -sf xtables-nft-multi "$root/usr/sbin/$name"; done
-{ inside "$root/usr/lib/cni/bridge" </dev/null 2>&1 || true; } | head -1
+{ inside "$root/usr/lib/cni/bridge" </dev/null 2>&1 || true; } | sed -n 1p
 echo "kernel: $(uname -r)"
 
 cat >"$scratch/lan.json" <<J

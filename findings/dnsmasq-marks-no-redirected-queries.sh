@@ -4,7 +4,7 @@
 # is none of these. Such queries leave without a mark, by the uplink of everybody; of all that dnsmasq logs the first failure alone.
 . "$(dirname "$0")/lib.sh"
 debian13 dnsmasq-base=2.91-1+deb13u2 nftables=1.1.3-1
-inside13 dnsmasq --version | head -1
+inside13 dnsmasq --version | sed -n 1p
 echo "kernel: $(uname -r)"
 echo root:x:0:0::/: >"$root13/etc/passwd"
 echo root:x:0: >"$root13/etc/group"

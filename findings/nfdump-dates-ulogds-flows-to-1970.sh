@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 debian13 ulogd2=2.0.8-3 conntrack=1:1.4.8-2 nfdump=1.7.5-2+deb13u1
 inside13 ulogd --version 2>&1 | sed -n 's/^\(ulogd.*2[0-9.]*\).*/\1/pI'
-inside13 nfdump -V | head -1
+inside13 nfdump -V | sed -n 1p
 echo "kernel: $(uname -r)"
 
 mkdir "$root13/tmp/flows"

@@ -4,7 +4,7 @@
 # deleted the network is no longer reached by `main` at all, although the better route stands in the table as before.
 . "$(dirname "$0")/lib.sh"
 debian13 frr=10.3-3+deb13u1 iproute2=6.15.0-1 netbase=6.5
-inside13 /usr/lib/frr/zebra --version | head -1
+inside13 /usr/lib/frr/zebra --version | sed -n 1p
 echo "kernel: $(uname -r)"
 
 wire wan0 isp0
