@@ -88,6 +88,33 @@ def test_a_class_keeps_its_own_methods_and_options() -> None:
     assert {one: 1}
 
 
+def test_a_class_with_slots_has_them_and_is_frozen() -> None:
+    @dataclass(frozen=True, order=True, slots=True)
+    class Port:
+        number: int
+        names: tuple[str, ...] = field(default_factory=tuple, compare=False)
+
+        def __post_init__(self) -> None:
+            if not self.number:
+                raise ValueError("no port")
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Open(Port):
+        protocol: str = "tcp"
+
+    port = Open(number=22, protocol="udp")
+    assert (port.number, port.names, port.protocol) == (22, (), "udp")
+    assert replace(port, protocol="tcp") == Open(number=22)
+    assert Port(22, ("ssh",)) < Port(443)
+    assert not hasattr(port, "__dict__")
+    with pytest.raises(FrozenInstanceError, match="cannot assign to field 'number'"):
+        port.number = 23
+    with pytest.raises(TypeError, match=r"Port.__init__\(\) missing 1 required positional argument: 'number'"):
+        Port()
+    with pytest.raises(ValueError, match="no port"):
+        Open(number=0)
+
+
 def test_what_asks_for_fields_makes_the_class() -> None:
     _, named = _classes()
     assert is_dataclass(named)
