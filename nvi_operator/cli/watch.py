@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nvi_operator.cli.output import console, print_lines, rich_text, terminal_width
 from nvi_operator.errors import NviError
 from nvi_operator.view.events import event_text
-from nvi_operator.view.segment import line, unstyled
+from nvi_operator.view.segment import Piece, line, unstyled
 from nvi_operator.view.status_text import headline, rates, status_text, uplink_words
 
 if TYPE_CHECKING:
@@ -59,9 +59,16 @@ def _screen(look: Look, every: float) -> None:
             now = time.monotonic()
             speed = rates(last[1], data, now - last[0]) if last else {}
             data["events"] = data["events"][-5:]
-            lines = status_text(data, terminal_width(), quiet=True, rates=speed)
+            lines = fitted(list(status_text(data, terminal_width(), quiet=True, rates=speed)), screen.height)
             live.update(Group(*map(rich_text, lines)), refresh=True)
             last = now, data
+
+
+def fitted(lines: list[Piece], height: int) -> list[Piece]:
+    """As many of them as a screen holds; the last line says what is missing."""
+    if len(lines) <= height:
+        return lines
+    return [*lines[: height - 1], line(f"... {len(lines) - height + 1} more lines (see nvictl status)", "dim")]
 
 
 def _lines(look: Look, every: float) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NO_RATES: Mapping[str, float] = MappingProxyType({})
 
-_SHOWN_FAULTS = 20  # a screen holds no more; the JSON has them all
+_SHOWN_FAULTS, _SHOWN_ON_SCREEN = 20, 5  # the JSON has them all
 _SHOWN_RULES = 20
 
 
@@ -32,12 +32,15 @@ def status_text(
     quiet: bool = False,
     rates: Mapping[str, float] = NO_RATES,
 ) -> Iterator[Piece]:
-    """`now`: seconds since 1970. `quiet` leaves out notes and idle rules: a screen is small. `rates`: a second."""
+    """`now`: seconds since 1970. `quiet` leaves out notes, idle rules and most of many faults: a screen is small.
+    `rates`: a second.
+    """
     yield headline(data)
+    most = _SHOWN_ON_SCREEN if quiet else _SHOWN_FAULTS
     for label, texts, style in _labels(data, now, quiet):
-        for text in texts[:_SHOWN_FAULTS]:
+        for text in texts[:most]:
             yield from labelled(line(f"{label:<8}"), text, width, style)
-        if (more := len(texts) - _SHOWN_FAULTS) > 0:
+        if (more := len(texts) - most) > 0:
             yield from labelled(line(f"{label:<8}"), f"and {more} more (see -o json)", width, style)
     for table in _tables(data, now, quiet, rates):
         yield from table.drawn(width)

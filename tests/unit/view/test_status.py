@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
-from nvi_operator.cli.watch import new_events
+from nvi_operator.cli.watch import fitted, new_events
 from nvi_operator.events.moment import ago
 from nvi_operator.kinds.link import Link
 from nvi_operator.language.load.loader import load_texts
@@ -16,6 +16,7 @@ from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.health import HealthFacts, ProbedState
 from nvi_operator.topology.resolve import resolve
+from nvi_operator.view.segment import unstyled
 from nvi_operator.view.status import DaemonStatus, StatusData, status_data
 from nvi_operator.view.status_text import rates, status_text
 from tests.unit.view.lines import text_of
@@ -218,6 +219,18 @@ def test_durations_are_short() -> None:
         "2 h 5 min",
         "3 d 4 h",
     ]
+
+
+def test_a_screen_shows_uplinks_below_many_faults_and_says_how_much_it_has_no_room_for() -> None:
+    found = data()
+    found["degraded"] = [f"forward web{number}: its server is down" for number in range(30)]
+    lines = list(status_text(found, 80, quiet=True))
+    shown = [unstyled(each) for each in fitted(lines, 12)]
+    assert len(shown) == 12
+    assert "fault   and 25 more (see -o json)" in shown
+    assert "uplinks" in shown
+    assert shown[-1] == f"... {len(lines) - 11} more lines (see nvictl status)"
+    assert fitted(lines, len(lines)) == lines
 
 
 def test_a_watch_in_a_pipe_tells_each_event_once_and_all_of_a_new_daemon() -> None:
