@@ -27,21 +27,23 @@ def constant(value: int) -> Bits:
     return Bits(ones=value & ALL, zeros=~value & ALL)
 
 
-def written(value: Any) -> Bits:
-    """The mark after `meta mark set VALUE`, in terms of the mark before."""
+def written(value: Any, connection: Bits = UNKNOWN) -> Bits:
+    """The mark after `meta mark set VALUE`, in terms of the mark before; `connection` is the connection's."""
     if isinstance(value, int):
         return constant(value)
     if not isinstance(value, dict):
         return UNKNOWN
     if value.get("meta") == {"key": "mark"}:
         return MARK
+    if value.get("ct") == {"key": "mark"}:
+        return connection
     for sign, operation in (("&", _and), ("|", _or), ("^", _xor)):
         if sign in value:
-            return reduce(operation, (written(operand) for operand in value[sign]))
+            return reduce(operation, (written(operand, connection) for operand in value[sign]))
     if "map" in value:
         data = value["map"].get("data")
         if isinstance(data, dict) and data.get("set"):
-            return reduce(_either, (written(element[1]) for element in data["set"]))
+            return reduce(_either, (written(element[1], connection) for element in data["set"]))
     return UNKNOWN
 
 

@@ -22,6 +22,26 @@ INTERFACE = "      networks: [192.168.1.0/24, fd00:1::/64]\n"
 MESH = INTERFACE + '    mesh0:\n      networks: [100.64.0.0/10, "fd7a:115c::/48"]\n'
 DECLARED = spec().replace(INTERFACE, MESH)
 
+# What nftlb makes of a farm with one backend: it marks connections by bit 31, and restores the mark to their packets.
+BALANCER = f"""\
+table ip nftlb {{
+    chain filter {{
+        type filter hook prerouting priority mangle
+        meta mark 0 meta mark set ct mark
+        ip daddr {A} tcp dport 80 ct state new ct mark set 0x80000001
+    }}
+    chain prerouting {{
+        type nat hook prerouting priority dstnat
+        ct state new meta mark 0 meta mark set ct mark
+        ip daddr {A} tcp dport 80 dnat to ct mark map {{ 0x80000001 : 192.168.1.80 }}
+    }}
+    chain postrouting {{
+        type nat hook postrouting priority srcnat
+        ct mark & 0x80000000 == 0x80000000 masquerade
+    }}
+}}
+"""
+
 
 @pytest.fixture
 def peer(site: Site) -> Host:
@@ -161,4 +181,26 @@ def test_a_full_tunnel_takes_no_inside_host_and_is_named(site: Site, gateway: Ga
     site.far.serve(443)
     assert site.client.connect(site.far.address, 443).seen == A
     assert site.client.connect(PEER, 443).by == "peer"
+    assert site.leaks() == 0
+
+
+@pytest.mark.parametrize(
+    ("dataplane", "works"), [("{ type: auto }", False), ("{ type: auto, stageBit: 29, localBit: 28 }", True)]
+)
+def test_a_balancer_that_restores_marks_with_the_stage_bit_is_named_and_works_beside_another_bit(
+    site: Site, gateway: GatewayHost, tmp_path: Path, dataplane: str, works: bool
+) -> None:
+    (tmp_path / "gateway.yaml").write_text(spec(dataplane))
+    gateway.apply(spec(dataplane))
+    rules = tmp_path / "balancer.nft"
+    rules.write_text(BALANCER)
+    site.gateway.run("nft", "-f", str(rules))
+    site.server.serve(80, address="192.168.1.80")
+    if works:
+        assert site.far.connect(A, 80).by == "server"
+    else:
+        with pytest.raises(AssertionError, match="timed out"):
+            site.far.connect(A, 80)
+    told = gateway.nvictl("doctor", tmp_path, check=False).stdout
+    assert ("sets the stage bit 0x80000000 in stage 1" in told) is not works
     assert site.leaks() == 0

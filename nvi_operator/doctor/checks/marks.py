@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.footprint import Footprint, footprint
 from nvi_operator.doctor.hooks import received
-from nvi_operator.doctor.mark_bits import ALL, reads_conntrack, written
+from nvi_operator.doctor.mark_bits import ALL, Bits, reads_conntrack, written
 from nvi_operator.doctor.packet import mark_match as comparison
 from nvi_operator.doctor.remedies import mark_user, spare_command
 from nvi_operator.doctor.ruleset import ListedRule
@@ -52,6 +52,7 @@ def _of_stage_bit(survey: Survey, need: Footprint) -> tuple[dict[ListedRule, boo
     """The rules that clear it in stage 2, and those that set it in stage 1; is it certain?"""
     wiped: dict[ListedRule, bool] = {}
     forged: dict[ListedRule, bool] = {}
+    stored = _stored_in_connections(survey)
     for chain in survey.ruleset.base_chains("prerouting"):
         for packet in received(chain, need, unknown=True):
             for rule, certain in walk(survey.ruleset, chain, packet).met:
@@ -62,7 +63,19 @@ def _of_stage_bit(survey: Survey, need: Footprint) -> tuple[dict[ListedRule, boo
                         wiped[rule] = wiped.get(rule, False) or certain
                     elif packet.stage == 1 and written(value).ones & need.stage:
                         forged[rule] = forged.get(rule, False) or certain
+                    elif packet.stage == 1 and any(written(value, mark).ones & need.stage for mark in stored):
+                        forged.setdefault(rule, False)
     return wiped, forged
+
+
+def _stored_in_connections(survey: Survey) -> list[Bits]:
+    """What rules make of the connection mark, which others restore to packets."""
+    return [
+        written(body["value"])
+        for rule in survey.ruleset.rules()
+        for body in rule.bodies("mangle")
+        if body["key"] == {"ct": {"key": "mark"}}
+    ]
 
 
 def _of_local_bit(survey: Survey, need: Footprint) -> Iterable[ListedRule]:
@@ -100,7 +113,7 @@ def _spare(survey: Survey, rule: ListedRule, need: Footprint) -> str:
 
 
 def _owner(mask: int) -> str:
-    name = mark_user(mask)
+    name = mark_user(mask) if mask else ""
     return f" (it looks like {name})" if name else ""
 
 

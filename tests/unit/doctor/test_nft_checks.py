@@ -13,6 +13,7 @@ from tests.unit.doctor.surveys import found, levels, spec, survey
 PRE: dict[str, Any] = {"hook": "prerouting", "prio": -150}
 FWD: dict[str, Any] = {"hook": "forward", "prio": 0}
 ZONE = {"mangle": {"key": {"ct": {"key": "zone"}}, "value": 7}}
+CT_MARK: dict[str, Any] = {"ct": {"key": "mark"}}
 QUEUE: dict[str, Any] = {"queue": {"num": 0}}
 STAGE = 1 << 31
 OUR_BIT = match({"&": [MARK, STAGE]}, 0, "!=")
@@ -24,7 +25,7 @@ RETURN: dict[str, Any] = {"return": None}
     [
         pytest.param("mark-write", [[set_mark(5)]], ["problem"], id="whole mark"),
         pytest.param("mark-write", [[set_mark({"|": [MARK, 0x4000]})]], [], id="Kubernetes sets a bit"),
-        pytest.param("mark-write", [[set_mark({"ct": {"key": "mark"}})]], [], id="restoring stops in stage 2"),
+        pytest.param("mark-write", [[set_mark(CT_MARK)]], [], id="restoring stops in stage 2"),
         pytest.param("mark-write", [[match(STATE, "new", "in"), set_mark(5)]], [], id="new flows only"),
         pytest.param("mark-write", [[OUR_BIT, RETURN], [set_mark(5)]], [], id="stage 2 is spared"),
         pytest.param("mark-write", [[meta("iifname", "lan0"), set_mark(5)]], ["problem"], id="from lan0"),
@@ -49,6 +50,23 @@ RETURN: dict[str, Any] = {"return": None}
 def test_foreign_rules_before_routing_are_found(topic: str, rules: list[Any], expected: list[str]) -> None:
     objects = table(chain("pre", *rules, **PRE), chain("sub", [set_mark(5)]))
     assert levels(topic, survey(nft_objects=objects), spec()) == expected
+
+
+@pytest.mark.parametrize(
+    ("stored", "restored", "expected"),
+    [
+        pytest.param(STAGE | 1, CT_MARK, ["warning"], id="whole"),
+        pytest.param({"map": {"data": {"set": [[0, STAGE | 1], [1, STAGE | 2]]}}}, CT_MARK, ["warning"], id="nftlb"),
+        pytest.param(STAGE | 1, {"&": [CT_MARK, 0xFF]}, [], id="its other bits"),
+        pytest.param(7, CT_MARK, [], id="other bits"),
+    ],
+)  # fmt: skip
+def test_a_connection_mark_with_the_stage_bit_is_found_where_it_is_restored(
+    stored: Any, restored: Any, expected: list[str]
+) -> None:
+    store = [{"mangle": {"key": CT_MARK, "value": stored}}]
+    objects = table(chain("pre", [set_mark(restored)], store, **PRE))
+    assert levels("mark-write", survey(nft_objects=objects), spec()) == expected
 
 
 @pytest.mark.parametrize(
