@@ -39,10 +39,24 @@ def _dataclass(cls: Class | None = None, /, **options: Any) -> Any:
     return decorated if cls is None else decorated(cls)
 
 
+def _replace(instance: Any, /, **changes: Any) -> Any:
+    """See dataclasses.replace. Of a class with `__dict__` and without `__post_init__`, in a tenth of the time."""
+    fields, values = type(instance).__dataclass_fields__, instance.__dict__
+    if not changes.keys() <= fields.keys():
+        raise TypeError(f"{type(instance).__qualname__} has no {', '.join(changes.keys() - fields.keys())}")
+    made = object.__new__(type(instance))
+    if len(values) > len(fields):  # some properties of the instance are kept
+        values = {name: values[name] for name in fields}
+    made.__dict__.update(values, **changes)
+    return made
+
+
 if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass
+    from dataclasses import replace as replace
 else:
     dataclass = _dataclass
+    replace = _replace
 
 
 def _postpone(cls: Class, *, frozen: bool = False, eq: bool = True, kw_only: bool = False) -> None:

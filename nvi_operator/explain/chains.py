@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from nvi_operator.dataclass import replace
 from nvi_operator.explain import lookup
 from nvi_operator.explain.fields import Reader, UnknownFieldError
 from nvi_operator.explain.index import Datum, Index

@@ -6,8 +6,8 @@ Source: net/netfilter/nf_conntrack_core.c, nf_conntrack_proto_{tcp,icmp,icmpv6}.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
+from nvi_operator.dataclass import replace
 from nvi_operator.explain.flow import ConntrackEntry, ConntrackTuple
 from nvi_operator.explain.packet import ICMP_OF, TCP, WITH_PORTS
 from nvi_operator.explain.passing import Direction, Passing, State, Terms, Track

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
+from nvi_operator.dataclass import replace
 from nvi_operator.explain.packet import ECHO_REPLY, ECHO_REQUEST, ICMP, ICMPV6, TCP, WITH_PORTS, Packet
 
 FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32}

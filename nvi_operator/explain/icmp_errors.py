@@ -6,9 +6,9 @@ Source: icmp_send(), icmp6_send(), nf_conntrack_inet_error(), nf_nat_icmp_reply_
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Literal
 
+from nvi_operator.dataclass import replace
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import ICMP_OF, Packet
 from nvi_operator.explain.passing import Passing, Track, fresh_term

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import product
 
+from nvi_operator.dataclass import replace
 from nvi_operator.explain.index import Datum, Index
 from nvi_operator.explain.passing import Passing, fresh_term
 from nvi_operator.explain.space import Bundle, Space, Term, VariableColumn

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from functools import cached_property
 
-from nvi_operator.dataclass import dataclass
+from nvi_operator.dataclass import dataclass, replace
 from nvi_operator.explain.flow import ConntrackEntry
 from nvi_operator.explain.spans import Spans
 from nvi_operator.explain.step import EntryOrigin, HostRoute, Subject

@@ -6,9 +6,9 @@ docs/architecture.md has the same as a drawing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from functools import cached_property, partial
 
+from nvi_operator.dataclass import replace
 from nvi_operator.explain import conntrack
 from nvi_operator.explain.chains import Chains, indexes_of, table_of
 from nvi_operator.explain.fields import Reader

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from itertools import count
 from typing import Literal
 
-from nvi_operator.dataclass import dataclass
+from nvi_operator.dataclass import dataclass, replace
 from nvi_operator.explain.flow import ConntrackEntry
 from nvi_operator.explain.packet import ICMP_OF, WITH_PORTS
 from nvi_operator.explain.region import FIELDS, Region

@@ -6,10 +6,9 @@ kernel/bpf/programs/{device,ingress_guard,egress_guard}.bpf.c; the module's tran
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import cached_property
 
-from nvi_operator.dataclass import dataclass
+from nvi_operator.dataclass import dataclass, replace
 from nvi_operator.explain.limits import Limit
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.numbers import address_span

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from ipaddress import ip_address
 
-from nvi_operator.dataclass import dataclass
+from nvi_operator.dataclass import dataclass, replace
 from nvi_operator.explain.packet import ECHO_REQUEST, ICMP_OF, TCP, UDP, WITH_IDENTIFIER, WITH_PORTS, Packet, address
 from nvi_operator.explain.space import Point, Space, Term
 from nvi_operator.explain.spans import ADDRESSES, PORTS, Spans

@@ -6,12 +6,11 @@ Source: net/core/fib_rules.c, net/ipv4/fib_rules.c, net/ipv4/fib_trie.c, net/ipv
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from nvi_operator.dataclass import dataclass
+from nvi_operator.dataclass import dataclass, replace
 from nvi_operator.explain.limits import Limit
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.numbers import address_span, protocol_of

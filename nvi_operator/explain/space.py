@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from functools import cached_property
 from typing import Protocol
 
-from nvi_operator.dataclass import dataclass
+from nvi_operator.dataclass import dataclass, replace
 from nvi_operator.explain.spans import Span, Spans
 
 Point = Mapping[str, int]  # a value for each variable

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from typing import Literal, get_args
 
-from nvi_operator.dataclass import dataclass
+from nvi_operator.dataclass import dataclass, replace
 from nvi_operator.explain.headers import packet_in
 from nvi_operator.explain.packet import Packet
 from nvi_operator.explain.step import Did, ElementOf, EntryOrigin, FieldChange, Hook, RuleAt, Step, Subject

@@ -6,8 +6,8 @@ Source: nf_nat_core.c (get_unique_tuple(), find_best_ips_proto(), nf_nat_l4proto
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
+from nvi_operator.dataclass import replace
 from nvi_operator.explain import lookup
 from nvi_operator.explain.fields import Reader
 from nvi_operator.explain.index import Index

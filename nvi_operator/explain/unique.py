@@ -6,9 +6,8 @@ Source: get_unique_tuple() and what it calls, net/netfilter/nf_nat_core.c, Linux
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
-from nvi_operator.dataclass import dataclass
+from nvi_operator.dataclass import dataclass, replace
 from nvi_operator.explain.flow import ConntrackEntry
 from nvi_operator.explain.jhash import jhash2, scaled
 from nvi_operator.explain.packet import ICMP_OF, WITH_PORTS, address

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from functools import lru_cache
 
-from nvi_operator.dataclass import dataclass
+from nvi_operator.dataclass import dataclass, replace
 from nvi_operator.explain.conntrack import entry_at
 from nvi_operator.explain.flow import ConntrackEntry
 from nvi_operator.explain.machine import Machine

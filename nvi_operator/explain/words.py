@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
 from typing import Any
 
+from nvi_operator.dataclass import replace
 from nvi_operator.errors import NviError
 from nvi_operator.explain.packet import ECHO_REQUEST, ICMP, ICMP_OF, ICMPV6, TCP, WITH_PORTS, Packet
 from nvi_operator.explain.packet import address as address_of

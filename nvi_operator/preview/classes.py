@@ -7,10 +7,9 @@ walked through the gateway as it will be, which splits it further. So no packet 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from operator import add
 
-from nvi_operator.dataclass import dataclass
+from nvi_operator.dataclass import dataclass, replace
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import Packet
 from nvi_operator.explain.region import FIELDS, Region

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
+from functools import lru_cache
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.limits import Limit
@@ -11,7 +12,7 @@ from nvi_operator.explain.space import Term
 from nvi_operator.explain.spans import NOTHING, Spans
 from nvi_operator.explain.verdict import Delivered, Dropped, Forwarded, NotModelled, Refused
 from nvi_operator.explain.walk import Walk
-from nvi_operator.language.model.values import Family
+from nvi_operator.language.model.values import Family, Network
 from nvi_operator.topology.model import Topology
 
 
@@ -97,8 +98,14 @@ def name_of(topology: Topology, ifname: str, family: Family, sources: Spans = NO
 def uplink_of(topology: Topology, ifname: str, family: Family, sources: Spans) -> str:
     """The uplink on an interface: where there are several, the one that has the source."""
     there = [uplink for uplink in topology.uplinks if uplink.interface.ifname == ifname]
-    having = (uplink for uplink in there if sources & Spans.networks(uplink.sources(family)))
-    return next(having, there[0]).name
+    having = (uplink for uplink in there if sources & _spans(uplink.sources(family)))
+    return (there[0] if len(there) == 1 else next(having, there[0])).name
+
+
+@lru_cache(maxsize=1024)
+def _spans(networks: tuple[Network, ...]) -> Spans:
+    """Each answer that is judged asks for those of the uplinks."""
+    return Spans.networks(networks)
 
 
 def _translated(walk: Walk, name: str) -> Spans | None:
@@ -125,5 +132,5 @@ def wrong_with(walk: Walk, answer: Walk, topology: Topology) -> str | None:
     came_by = {name_of(topology, ifname, walk.region.family) for ifname in walk.region.in_interfaces if ifname}
     if by in came_by:
         return None
-    owned = (u.name for u in topology.uplinks if asked & Spans.networks(u.sources(walk.region.family)))
+    owned = (u.name for u in topology.uplinks if asked & _spans(u.sources(walk.region.family)))
     return None if by == next(owned, None) else f"by {by}"

@@ -9,7 +9,7 @@ from ipaddress import ip_network
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import CapabilityError
-from nvi_operator.language.model.values import Address, Family, Network
+from nvi_operator.language.model.values import FAMILIES, Address, Family, Network
 from nvi_operator.topology.facts import Facts, WireRoute
 from nvi_operator.topology.health import UNKNOWN, ProbedState
 from nvi_operator.topology.notes import Note
@@ -90,12 +90,13 @@ class Uplink:
 
     def sources(self, family: Family) -> tuple[Network, ...]:
         """Every translated source that leaves by this uplink, in the fewest prefixes."""
-        return fewest(self._sources, family)
+        return self._sources[family]
 
     @cached_property
-    def _sources(self) -> tuple[Network, ...]:
-        """Kept, because a table asks for them a hundred times while it is made."""
-        return (*(ip_network(a) for a in self.addresses), *self.routed)
+    def _sources(self) -> Mapping[Family, tuple[Network, ...]]:
+        """Kept, because a table asks for them a hundred times while it is made, and each walk of a packet again."""
+        networks = [*(ip_network(a) for a in self.addresses), *self.routed]
+        return {family: fewest(networks, family) for family in FAMILIES}
 
 
 @dataclass(frozen=True)

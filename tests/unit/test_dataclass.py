@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, field, fields, is_dataclass, replace
+from functools import cached_property
 from importlib import import_module
 from pkgutil import walk_packages
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 import nvi_operator
 from nvi_operator.dataclass import dataclass
+from nvi_operator.dataclass import replace as quick_replace
 
 
 def _made(class_: type) -> bool:
@@ -147,3 +149,22 @@ def test_every_dataclass_can_be_made() -> None:
     assert len(found) > 300
     for each in found:
         assert all(one.init for one in fields(each)), f"{each}: every field is a parameter"
+
+
+def test_replace_changes_fields_and_nothing_that_is_kept_of_them() -> None:
+    @dataclass(frozen=True)
+    class Counted:
+        name: str
+        numbers: tuple[int, ...] = ()
+
+        @cached_property
+        def total(self) -> int:
+            return sum(self.numbers)
+
+    one = Counted("one", (1, 2))
+    assert one.total == 3
+    two = quick_replace(one, numbers=(5,))
+    assert (two, two.total) == (replace(one, numbers=(5,)), 5)
+    assert quick_replace(one) == one
+    with pytest.raises(TypeError, match="has no size"):
+        quick_replace(one, size=1)
