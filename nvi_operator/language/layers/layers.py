@@ -30,7 +30,7 @@ from nvi_operator.language.load.yaml_errors import decoded, encoded
 from nvi_operator.language.load.yaml_reader import Branch, Document, own_place, parse
 from nvi_operator.language.model.address_sets import AddressSet, KnownSets, SetOrNetworks
 from nvi_operator.language.model.host import FOLDER, Host
-from nvi_operator.language.model.sections import Language
+from nvi_operator.language.model.sections import LANGUAGE, Language
 from nvi_operator.language.wording import listed, nearest, short
 
 _WHATEVER = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
@@ -96,11 +96,11 @@ def layers_of(
     return _Reading(texts, hostname, gateway, language).layers()
 
 
-def hosts_of(texts: Mapping[str, bytes | str], language: Language) -> tuple[dict[str, str | None], list[str]]:
+def hosts_of(texts: Mapping[str, bytes | str]) -> tuple[dict[str, str | None], list[str]]:
     """The hosts that a spec names, in documents of their own or in `spec.host`, with the gateway that is on each, if
     it is one; and all gateways. What is wrong in it is told when it is loaded.
     """
-    reading = _Reading(texts, None, None, language)
+    reading = _Reading(texts, None, None, LANGUAGE)
     on = _hosts_of_gateways(document for file in texts for document in reading.read(file))
     hosts = {host for names in on.values() for host in names if host != "any"} | reading.overlays.keys()
     return {host: _one_on(host, on) for host in sorted(hosts)}, list(on)

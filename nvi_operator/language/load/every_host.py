@@ -12,7 +12,6 @@ from nvi_operator.language.layers.layers import hosts_of
 from nvi_operator.language.layers.presence import has_layers
 from nvi_operator.language.load.files import ReadEntries, SpecFiles
 from nvi_operator.language.load.loader import LoadedSpec, load_gateways, load_texts
-from nvi_operator.language.model.sections import LANGUAGE, Language
 from nvi_operator.language.wording import listed
 
 
@@ -29,14 +28,14 @@ class OnHost:
         return f"host {self.host}" if self.host else f"any host of {self.loaded.name}"
 
 
-def load_every_host(path: Path | str, *, gateway: str | None = None, language: Language = LANGUAGE) -> list[OnHost]:
+def load_every_host(path: Path | str, *, gateway: str | None = None) -> list[OnHost]:
     """The gateways in `path` on each host with a document or in a `spec.host`; and those that are on none of them.
 
     Raises SpecError with every problem on any of them, told once; where it is not on all, with the hosts.
     """
     files = SpecFiles(path)
     texts = files.read_specs()
-    hosts, gateways = hosts_of(texts, language)
+    hosts, gateways = hosts_of(texts)
     found: list[OnHost] = []
     wrong: dict[SpecProblem, list[str]] = {}
     counted = SpecProblems()
@@ -44,9 +43,7 @@ def load_every_host(path: Path | str, *, gateway: str | None = None, language: L
     def load(host: str | None, name: str | None) -> None:
         again = SpecFiles(path)  # a load has a limit of bytes
         try:
-            loaded = load_texts(
-                texts, hostname=host, gateway=name, root=str(path), entries=again.read_entries, language=language
-            )
+            loaded = load_texts(texts, hostname=host, gateway=name, root=str(path), entries=again.read_entries)
             found.append(OnHost(host, loaded))
         except SpecError as error:
             counted.more += error.more
@@ -83,9 +80,7 @@ def on_every_host(found: Sequence[OnHost]) -> list[SpecProblem]:
     return [note for note, on in notes.items() if on in hosts.values()]
 
 
-def load_each(
-    texts: Mapping[str, bytes], *, root: str, entries: ReadEntries, language: Language = LANGUAGE
-) -> dict[str, LoadedSpec | SpecError]:
+def load_each(texts: Mapping[str, bytes], *, root: str, entries: ReadEntries) -> dict[str, LoadedSpec | SpecError]:
     """Every gateway in some texts by its name, or what is wrong with it as a whole; where they differ by host, by the
     name and the host.
 
@@ -93,7 +88,7 @@ def load_each(
     """
     if not has_layers(texts):
         return load_gateways(texts, root=root, entries=entries)
-    hosts, gateways = hosts_of(texts, language)
+    hosts, gateways = hosts_of(texts)
     found: dict[str, LoadedSpec | SpecError] = {}
     targets: list[tuple[str | None, str]] = [
         (host, gateway) for host, gateway in hosts.items() if gateway is not None
@@ -102,7 +97,7 @@ def load_each(
     for host, gateway in targets:
         try:
             loaded: LoadedSpec | SpecError = load_texts(
-                texts, hostname=host, gateway=gateway, root=root, entries=entries, language=language
+                texts, hostname=host, gateway=gateway, root=root, entries=entries
             )
         except SpecError as error:
             loaded = error
