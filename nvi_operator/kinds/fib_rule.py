@@ -285,6 +285,9 @@ def _stage_2(topology: Topology, family: Family) -> Iterator[FibRule]:
                 mark=stage | uplink_bits(uplink.slot),
                 mask=stage | UPLINK_MASK,
             )
+    for address, ifname in topology.unlisted(family).items():
+        table = next(u.table for u in topology.uplinks if u.interface.ifname == ifname)
+        yield FibRule(family, at.unlisted, "lookup", table, iif="lo", source=str(ip_network(address)))
     yield from _answers_of_others(topology, family)
     yield from _answers_to_the_far_side(topology, family)
     way = topology.default_way(family)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from ipaddress import ip_network
@@ -149,6 +150,22 @@ class Topology:
         if way is not None and way.own is not None and self.is_told_its_source(self.uplink(way.own), family):
             named.add(way.own)
         return tuple(uplink for uplink in self.uplinks if uplink.name in named)
+
+    def unlisted(self, family: Family) -> dict[Address, str]:
+        """Addresses on uplinks' interfaces that no uplink has, with the interfaces: programs may be bound to them.
+
+        None where they are many: each takes a FIB rule.
+        """
+        local = [(ifname, address) for ifname, address in self.local if address.version == family]
+        times = Counter(address for _, address in local)
+        known = [network for uplink in self.uplinks for network in uplink.sources(family)]
+        found = {
+            address: ifname
+            for ifname, address in local
+            if ifname in self.uplink_ifnames and times[address] == 1 and not address.is_link_local
+            if not in_any(address, known)
+        }
+        return found if len(found) <= MAX_RULED_SOURCES else {}
 
     def is_told_its_source(self, uplink: Uplink, family: Family) -> bool:
         """Has the wire no address of the family, and another interface one that is routed here? The kernel would take

@@ -188,6 +188,10 @@ class Priorities:
         return self.base + 600
 
     @property
+    def unlisted(self) -> int:  # own packets from further addresses of uplinks' interfaces
+        return self.base + 601
+
+    @property
     def others(self) -> int:  # answers of flows that other tools translate
         return self.base + 605
 

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.source_nat import SourceNat
-from nvi_operator.language.model.values import SELF, Address, Network
+from nvi_operator.language.model.values import SELF, Address, Network, within
 from nvi_operator.language.wording import counted
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.interfaces import Inside, Uplink
@@ -19,7 +19,8 @@ _MANY_TIMES = 100  # an uplink with so small a share was perhaps meant for emerg
 
 def rules_without_effect(spec: GatewaySpec, facts: Facts, uplinks: Sequence[Uplink]) -> Iterator[str]:
     """Rules that give an address to which no answer comes, rules for the gateway's own packets that do not say so,
-    a `pick` with one address to choose from, and weights that were perhaps meant to keep an uplink in reserve.
+    a `pick` with one address to choose from, weights that were perhaps meant to keep an uplink in reserve, and sites
+    that get no answers.
     """
     yield from _unanswered(spec, facts)
     own: set[Network] = {ip_network(address) for uplink in uplinks for address in uplink.addresses}
@@ -30,6 +31,23 @@ def rules_without_effect(spec: GatewaySpec, facts: Facts, uplinks: Sequence[Upli
         if _has_one(rule):
             yield f"sourceNat {rule.name}: pick {rule.as_.pick}: there is only one address to choose: leave pick out"
         yield from _small_shares(rule, uplinks)
+        yield from _unanswered_sites(spec, rule, uplinks)
+
+
+def _unanswered_sites(spec: GatewaySpec, rule: SourceNat, uplinks: Sequence[Uplink]) -> Iterator[str]:
+    """A rule may bring what a site sends through its tunnel to another uplink. Answers have sources beyond that one,
+    which lead them anywhere but back.
+    """
+    for uplink in uplinks:
+        if uplink.interface.ifname not in (rule.in_ or ()) or not set(rule.as_.names) - {uplink.name}:
+            continue
+        led = [n for route in spec.routes if uplink.name in route.via.first for n in route.to or ()]
+        if left := [n for n in uplink.far if not any(within(n, network) for network in led)]:
+            site = ", ".join(map(str, left))
+            yield (
+                f"sourceNat {rule.name}: no route leads answers back to {site} behind uplink {uplink.name}: "
+                f"routes: {{name: {rule.name}, to: [{site}], via: {uplink.name}}}"
+            )
 
 
 def _small_shares(rule: SourceNat, uplinks: Sequence[Uplink]) -> Iterator[str]:

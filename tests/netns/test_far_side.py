@@ -262,3 +262,23 @@ def test_a_rule_of_uplinks_and_inside_interfaces_is_about_what_comes_in_by_each(
                 assert (flow.by, flow.seen) == ("peer", "fd99::2" if ":" in public else "10.99.0.2")
     assert gateway.counters()["snat_remote"] == 8
     assert site.leaks() == 0
+
+
+def test_a_site_that_sends_everything_here_is_answered_by_the_route_that_the_note_gives(
+    site: Site, gateway: GatewayHost, peer: Host, dataplane: str
+) -> None:
+    """Answers to it have a source of the internet, or the address that was asked, which leads by its own uplink."""
+    peer.ip("route add default via 10.99.0.2", "route add ::/0 via fd99::2")
+    text = spec(dataplane).replace("    - {name: all", "    - {name: tunnel, in: vpn0, as: isp-b}\n    - {name: all")
+    text += "  forwards: {web: {at: isp-a, ports: 443/tcp, to: [192.168.1.80, 'fd00:1::80']}}\n"
+    networks = "10.50.0.0/24, fd50::/64, 10.99.0.0/30, fd99::/64"
+    route = f"routes: {{name: tunnel, to: [{networks}], via: site}}"
+    note = f"sourceNat tunnel: no route leads answers back to {networks} behind uplink site: {route}"
+    assert note in gateway.apply(text).stderr
+    done = gateway.apply(text + "  " + route.replace("{", "[{").replace("}", "}]") + "\n")
+    assert "leads answers back" not in done.stderr
+    site.far.serve(9000)
+    for far, public, source, seen in ((site.far.address, A, FAR, B), (site.far.address6, A6, FAR6, B6)):
+        assert peer.connect(far, 9000, source=source).seen == seen
+        assert peer.connect(public, 443, source=source).by == "server"
+    assert site.leaks() == 0

@@ -188,3 +188,22 @@ def test_it_reaches_what_it_publishes(own: Site, gateway: GatewayHost, dataplane
     assert own.gateway.connect(A, 8445).by == "gw"
     assert not own.gateway.reaches(A, 8444), "not from inside"
     assert own.leaks() == 0
+
+
+def test_a_further_address_of_an_uplinks_interface_leaves_by_that_uplink(
+    site: Site, gateway: GatewayHost, dataplane: str
+) -> None:
+    """Programs are bound to it; the spec does not list it."""
+    for further in ("198.51.100.3/29", "2001:db8:b::3/64 nodad"):
+        site.gateway.ip(f"addr add {further} dev wan1")
+    gateway.apply(spec(dataplane))
+    site.far.serve(443)
+    before = site.used()
+    for far, source in ((site.far.address, "198.51.100.3"), (site.far.address6, "2001:db8:b::3")):
+        assert site.gateway.connect(far, 443, source=source).seen == source
+    assert site.through(before) == ({"isp-b"}, {"isp-b"})
+    for family, far, source in ((4, site.far.address, "198.51.100.3"), (6, site.far.address6, "2001:db8:b::3")):
+        site.gateway.run("ip", f"-{family}", "rule", "del", "pref", "1601")
+        assert not site.gateway.pings(far, source=source, wait=0.3)
+    assert gateway.counters()["wrong_uplink_own"] == 2
+    assert site.leaks() == 0

@@ -123,7 +123,10 @@ class Forward:
 
     at: Annotated[
         Maybe[UplinksOrAddresses],
-        Field(description="Uplinks (by name) or public addresses that it is published on. Left out: every uplink."),
+        Field(
+            description="Uplinks (by name) or public addresses that it is published on. A name stands for the "
+            "uplink's address, one of each family; write others themselves. Left out: every uplink by its name."
+        ),
     ] = None
     ports: Annotated[
         Maybe[Services],
