@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Set
 from dataclasses import field
 from functools import cached_property
 from ipaddress import ip_network
@@ -26,6 +26,7 @@ from nvi_operator.kinds.ingress_guard import IngressGuard
 from nvi_operator.kinds.route import Route
 from nvi_operator.language.model.values import FAMILIES
 from nvi_operator.nft.ast import Table
+from nvi_operator.nft.shards import by_whole
 from nvi_operator.nft.values import network_value
 from nvi_operator.plan.change import Action, Change, Plan
 from nvi_operator.plan.names import Names
@@ -225,7 +226,7 @@ class _Trace:
         names = Names(pieces, self._plan.delta, self._plan.topology, self._was)
         if not pieces:  # they differ in what is described nowhere
             yield _Piece(number, after is not None, GATEWAY, "nft table")
-        following = following_rules(pieces)
+        following, moved = following_rules(pieces), _made_or_left(before, after)
         for at, piece in enumerate(pieces):
             if at in following:
                 yield _Piece(number, piece.added, GATEWAY, piece.noun, piece.where)
@@ -236,6 +237,10 @@ class _Trace:
                 yield _Piece(number, piece.added, entry, piece.noun, many=many)
             else:
                 entry, fact = self._of_table_piece(piece, after if piece.added else before, names)
+                if piece.where in moved and entry.section == "uplinks":
+                    fact = (
+                        None  # one address stands in rules, and several in a set: their FIB rules tell which they are
+                    )
                 yield _Piece(number, piece.added, entry, piece.noun, piece.where, fact)
 
     def _of_table_piece(self, piece: TablePiece, table: Table | None, names: Names) -> tuple[SpecEntry, Fact | None]:
@@ -327,6 +332,14 @@ class _Trace:
         return pieces < sum(
             1 + static.outgoing for static in self._plan.topology.statics if static.name == entry.name
         )
+
+
+def _made_or_left(before: Table | None, after: Table | None) -> Set[str]:
+    """The sets and maps that one table has, and the other has not; none where one is no table."""
+    if before is None or after is None:
+        return frozenset()
+    one, other = (by_whole(table.sets).keys() for table in (before, after))
+    return one ^ other
 
 
 def _order(effect: Effect) -> tuple[int, str, str]:

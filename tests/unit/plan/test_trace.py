@@ -178,6 +178,14 @@ def test_an_edit_is_told_in_the_words_of_the_spec(after: Topology, expected: lis
     assert lines(steps(NOW, after)) == expected
 
 
+def test_an_address_that_stays_is_not_told_where_it_is_the_last_one() -> None:
+    """One address stands in the rules themselves, and several in a set."""
+    entry = "isp-a: { interface: wan0, addresses: 203.0.113.2, nextHop: 203.0.113.1, default: true }"
+    alone = edited(uplinks=f"{{ {entry} }}")
+    assert lines(steps(NOW, alone))[0] == "~ uplink isp-a: no longer with address 203.0.113.16/28"
+    assert lines(steps(alone, NOW))[0] == "~ uplink isp-a: now with address 203.0.113.16/28"
+
+
 def test_what_only_follows_from_an_edit_is_the_gateways_own() -> None:
     after = EDITS["a-new-uplink"][0]
     (own,) = [line for line in lines(steps(NOW, after), gateway=True) if "the gateway itself" in line]
