@@ -7,7 +7,7 @@ from itertools import count, islice
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.experiment.places import Places, spread
-from nvi_operator.experiment.probe import Expected, PacketProbe, Sampled, ranges
+from nvi_operator.experiment.probe import Expected, PacketProbe, Sampled, ranges, why_none
 from nvi_operator.experiment.translation import is_redirected
 from nvi_operator.language.model.services import PortRange, Service
 from nvi_operator.language.model.values import Address, Network
@@ -53,20 +53,14 @@ class ForwardProbes:
         for rule in topology.forward_rules:
             limited.setdefault(rule.public, []).append(rule)
         found = [probe for way in sorted(ways, key=lambda w: w.name) for probe in self._of(way, limited)]
-        tried = {probe.entry for probe in found}
-        left_out = {name: why for name, why in self._left_out.items() if name not in tried}
         if names:
-            self.sampled.append(
-                Sampled("forwards", len(chosen - left_out.keys()), len(names), tuple(left_out.items()))
-            )
+            self.sampled.append(Sampled.of("forwards", names, chosen, found, self._left_out))
         return found
 
     def _of(self, way: _Way, limited: dict[Address, list[ForwardRule]]) -> Iterator[PacketProbe]:
-        if isinstance(way.service, Service) and way.service.protocol == "dccp":
-            self._left_out[way.name] = "packets of DCCP are not made"
-            return
-        if way.marked:
-            self._left_out[way.name] = "a mark is set on the gateway, and not by a host"
+        protocol = way.service.protocol if isinstance(way.service, Service) else None
+        if why := why_none(protocol, marked=way.marked):
+            self._left_out[way.name] = why
             return
         others = [n for r in limited.get(way.public, ()) if r.name != way.name and _meets(r, way) for n in r.clients]
         expected = self._expected(way)

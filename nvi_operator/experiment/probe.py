@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import field
 from enum import Enum
 
@@ -61,6 +61,26 @@ class Sampled:
     tried: int
     total: int
     left_out: tuple[tuple[str, str], ...] = field(default=())
+
+    @staticmethod
+    def of(
+        law: str,
+        names: Collection[str],
+        chosen: Set[str],
+        probes: Iterable[PacketProbe],
+        left_out: Mapping[str, str],
+    ) -> Sampled:
+        """`chosen` of the `names` are tried by the `probes`, but for those that have none: `left_out` says why."""
+        tried = {probe.entry for probe in probes}
+        without = {name: why for name, why in left_out.items() if name not in tried}
+        return Sampled(law, len(chosen - without.keys()), len(names), tuple(without.items()))
+
+
+def why_none(protocol: str | None, *, marked: bool) -> str:
+    """Why no host can send such a packet; empty if one can."""
+    if protocol == "dccp":
+        return "packets of DCCP are not made"
+    return "a mark is set on the gateway, and not by a host" if marked else ""
 
 
 def ranges(addresses: Iterable[Address]) -> Addresses:

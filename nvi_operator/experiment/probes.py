@@ -10,7 +10,7 @@ from nvi_operator.dataclass import dataclass
 from nvi_operator.experiment.forward_probes import ForwardProbes
 from nvi_operator.experiment.own_probes import own_probes
 from nvi_operator.experiment.places import SERVICES, Places, spread
-from nvi_operator.experiment.probe import Disposition, Expected, PacketProbe, Sampled, is_in, ranges
+from nvi_operator.experiment.probe import Disposition, Expected, PacketProbe, Sampled, is_in, ranges, why_none
 from nvi_operator.experiment.translation import counterpart, leaving, served
 from nvi_operator.explain.packet import ECHO_REPLY, Packet
 from nvi_operator.language.model.services import PortRange, Service
@@ -59,10 +59,8 @@ class _Maker:
         chosen = set(spread(names, self.most))
         self._left_out = {}
         found = [probe for entry in entries if entry.name in chosen for probe in make(entry)]
-        tried = {probe.entry for probe in found}
-        left_out = {name: why for name, why in self._left_out.items() if name not in tried}
         if names:
-            self.sampled.append(Sampled(law, len(chosen - left_out.keys()), len(names), tuple(left_out.items())))
+            self.sampled.append(Sampled.of(law, names, chosen, found, self._left_out))
         yield from found
 
     # ------------------------------------------------------------------ inside networks
@@ -109,11 +107,9 @@ class _Maker:
 
     def _source_rule(self, rule: SourceRule) -> Iterator[PacketProbe]:
         conditions = rule.conditions
-        if any(service.protocol == "dccp" for service in conditions.services[:1]):
-            self._left_out[rule.name] = "packets of DCCP are not made"
-            return
-        if conditions.mark is not None:
-            self._left_out[rule.name] = "a mark is set on the gateway, and not by a host"
+        protocol = next((service.protocol for service in conditions.services), None)
+        if why := why_none(protocol, marked=conditions.mark is not None):
+            self._left_out[rule.name] = why
             return
         for inside in self.topology.inside_interfaces:
             if conditions.ifnames and inside.interface.ifname not in conditions.ifnames:
