@@ -59,10 +59,13 @@ class LocalRepository:
         if tree is None:
             shown = printable(revision)
             base, dots, head = shown.partition("...") if "..." in shown else shown.partition("..")
+            head = head or "HEAD"
+            if len(dots) == 3:  # since they parted, as git has it
+                base = base and f"$(git merge-base {base} {head})"
             if os.path.isdir(revision):
                 hint = f"for the directory write ./{shown}"
             elif dots and base:
-                hint = f"write the two revisions: {base} {head or 'HEAD'}"
+                hint = f"write the two revisions: {base} {head}"
             else:
                 hint = "a shallow clone may lack it: git fetch origin ..."
             raise SourceError(f"{shown}: not a revision of this repository", hint=hint)

@@ -167,7 +167,12 @@ def test_what_is_no_revision_is_refused_and_a_directory_of_that_name_is_mentione
         1,
         "nvictl: old: not a revision of this repository\n  hint: for the directory write ./old\n",
     )
-    for words, two in (("main..feat", "main feat"), ("main...", "main HEAD")):
+    for words, two in (
+        ("main..feat", "main feat"),
+        ("main..", "main HEAD"),
+        ("main...feat", "$(git merge-base main feat) feat"),
+        ("main...", "$(git merge-base main HEAD) HEAD"),
+    ):
         assert preview(words)[2].endswith(f"  hint: write the two revisions: {two}\n")
     assert preview("HEAD", "HEAD", "--path", "none")[2].startswith("nvictl: none: no YAML files in HEAD")
 
