@@ -79,7 +79,15 @@ def _senders(classes: Classes, assertion: Assertion, family: Family) -> Iterator
             yield from _outside(classes, assertion, uplink, family, sources)
     if assertion.in_ is None:
         bound = _networks((end for end in ends if not isinstance(end, str) and end.num_addresses == 1), family)
-        yield _Sender(None, (_CHOSEN if SELF in ends else NOTHING) | (bound & classes.own(family)), everywhere)
+        chosen = _CHOSEN if SELF in ends and _may_leave(classes, assertion, family) else NOTHING
+        yield _Sender(None, chosen | (bound & classes.own(family)), everywhere)
+
+
+def _may_leave(classes: Classes, assertion: Assertion, family: Family) -> bool:
+    """How the gateway's own packets leave is asked of families that an uplink has: of others it sends none."""
+    if not (assertion.by or assertion.as_):
+        return True
+    return any(family in uplink.families or not uplink.families for uplink in classes.topology.uplinks)
 
 
 def _outside(

@@ -195,3 +195,12 @@ def test_validate_fails_with_the_place_of_the_assertion(tmp_path: Path, capsys: 
     spec.write_text(f"{OFFICE}  assert:\n{line.replace('53/udp', '[53/udp, 8443/tcp]')}")
     assert main(["validate", str(spec)]) == 0
     assert capsys.readouterr().out.endswith("1 assertion\n")
+
+
+def test_the_gateway_sends_nothing_of_a_family_that_no_uplink_has() -> None:
+    head = "apiVersion: nvi-operator/v1\nkind: Gateway\nmetadata: {name: gw}\nspec:\n"
+    inside = "  interfaces: {lan0: {networks: [192.168.1.0/24, 'fd00:1::/64']}}\n"
+    uplinks = "  uplinks: {isp-a: {interface: wan0, addresses: 203.0.113.2, nextHop: 203.0.113.1}}\n"
+    for assertion in ("from: self, by: isp-a", "from: self, ports: 53/udp, as: 203.0.113.2"):
+        assert wrong(assertion, base=f"{head}{inside}{uplinks}") is None
+    assert "refused" in (wrong("from: inside, by: isp-a", base=f"{head}{inside}{uplinks}") or "")
