@@ -75,7 +75,8 @@ class Drawn(GatewayDraw):
                 return {"first": [group, *some[2:]]}
             return {"first": some}
         if kind == "unchanged":
-            rule.setdefault("to", self.far())
+            if self.chance(0.7):
+                rule.setdefault("to", self.far())
             return "unchanged" if self.chance(0.5) else {"unchanged": True}
         provider = self.provider()
         if kind == "address" or not provider.routed:
