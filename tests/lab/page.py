@@ -42,7 +42,7 @@ VARIES = {
     "seconds": r"\d+(\.\d+)? ?m?s\b",
     "commit": r"\b[0-9a-f]{7,40}\b",
     "count": r"\b\d+\b",
-    "objects": r"\b\d+ (eBPF program|ip rule|route|setting|nft object|nft rule)s?\b",
+    "objects": r"\b\d+ ((eBPF program|ip rule|route|setting|nft object|nft rule)s?|(to )?(create|update|delete)d?)\b",
     "actor": r"(?<=: drift)( by .*)?$",  # a process that has ended cannot be named
     "machine": r"dataplane bpf: auto, and .*|Linux \S+$",
 }
