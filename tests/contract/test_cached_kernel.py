@@ -167,7 +167,7 @@ def test_other_numbers_mean_another_look(daemon: CachingMachine) -> None:
         with daemon.kernel.using(Numbers(protocol=79)) as kernel:
             kernel.observe(desired)
 
-    with pytest.raises(ConflictError, match="of a gateway with other numbers"):
+    with pytest.raises(ConflictError, match="belongs to a gateway with other numbers"):
         daemon.host.call(look)
 
 

@@ -311,7 +311,7 @@ def test_a_spec_with_other_numbers_says_to_take_the_old_gateway_away_first(
     for command in ("plan", "apply", "down", "status", "drift"):
         refused = gateway.nvictl(command, other, check=False)
         assert refused.returncode == (2 if command in ("drift", "status") else 1)
-        assert "of a gateway with other numbers: {linkGroup: 78, protocol: 78}" in refused.stderr
+        assert "belongs to a gateway with other numbers: {linkGroup: 78, protocol: 78}" in refused.stderr
         assert "nvictl down DIR" in refused.stderr
     assert gateway.owned() == before
     gateway.down()
