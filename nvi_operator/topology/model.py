@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from functools import cached_property
 from ipaddress import ip_network
 from itertools import chain
 from typing import Literal
@@ -17,7 +18,7 @@ from nvi_operator.topology.flow_cache import FlowCache
 from nvi_operator.topology.health import ProbedState
 from nvi_operator.topology.interfaces import Inside, Interface, Tenant, Uplink
 from nvi_operator.topology.numbers import MAX_RULED_SOURCES, Priorities, device_group
-from nvi_operator.topology.prefixes import fewest
+from nvi_operator.topology.prefixes import Prefixes, fewest
 from nvi_operator.topology.rules import (
     Conditions,
     ForwardEntry,
@@ -256,8 +257,11 @@ class Topology:
 
     def is_part_of_inside(self, network: Network) -> bool:
         """Does it name a part of an inside network, and none of them whole?"""
-        declared = [n for inside in self.inside_interfaces for n in inside.networks]
-        return any(within(network, n) for n in declared) and not any(within(n, network) for n in declared)
+        return self._declared.cover(network) and not any(within(n, network) for n in self._declared)
+
+    @cached_property
+    def _declared(self) -> Prefixes:
+        return Prefixes(network for inside in self.inside_interfaces for network in inside.networks)
 
     def gives_inside_address(self, rule: SourceRule) -> bool:
         """Does it translate a part of the inside (language/check/translations.py), which is otherwise left alone?
@@ -295,11 +299,16 @@ class Topology:
 
         Their hosts answer what inside hosts and the gateway send there; they open no flows to the inside.
         """
-        found: dict[Network, frozenset[str]] = {}
-        for conditions, ifnames in self._led_out(family):
-            for network in conditions.destinations:
-                if self.is_part_of_inside(network):
-                    found[network] = found.get(network, frozenset()) | ifnames
+        return self._parts_elsewhere[family]
+
+    @cached_property
+    def _parts_elsewhere(self) -> dict[Family, dict[Network, frozenset[str]]]:
+        found: dict[Family, dict[Network, frozenset[str]]] = {family: {} for family in FAMILIES}
+        for family, parts in found.items():
+            for conditions, ifnames in self._led_out(family):
+                for network in conditions.destinations:
+                    if self.is_part_of_inside(network):
+                        parts[network] = parts.get(network, frozenset()) | ifnames
         return found
 
     def _led_out(self, family: Family) -> Iterator[tuple[Conditions, frozenset[str]]]:
@@ -308,7 +317,8 @@ class Topology:
                 yield route.conditions, frozenset({self.uplink(route.uplink).interface.ifname})
         way = self.default_way(family)
         for rule in self.source_rules:
-            if rule.conditions.family != family or self.gives_inside_address(rule):
+            parts = any(map(self.is_part_of_inside, rule.conditions.destinations))
+            if rule.conditions.family != family or not parts or self.gives_inside_address(rule):
                 continue
             if not isinstance(rule.action, Unchanged):
                 yield rule.conditions, frozenset(self.uplink_ifnames)
