@@ -139,10 +139,10 @@ def _joined(found: Iterable[Walk], key: Callable[[Walk], object]) -> Iterator[tu
         alike.setdefault((key(walk), others, space.bundles, space.without), []).append(walk)
     for of_one in alike.values():
         spaces = [walk.region.space for walk in of_one]
-        if len(spaces) == 1:
+        if len(spaces) == 1 or _SENT_TO not in spaces[0].domains:  # rows of one map are the same packets
             yield spaces[0], of_one
         else:
-            sent_to = Spans.of(span for space in spaces for span in space.domains.get(_SENT_TO, NOTHING))
+            sent_to = Spans.of(span for space in spaces for span in space.domains[_SENT_TO])
             yield spaces[0].narrowed(_SENT_TO, sent_to), of_one
 
 
