@@ -43,6 +43,9 @@ SYNCHRONOUS = "FULL"  # sqlite.org/pragma.html#pragma_synchronous
 T = TypeVar("T")
 
 
+_AS_ROOT = "run as root, or use sudo"
+
+
 class HistoryError(NviError):
     """The store cannot be read or written. Never a reason to leave a gateway alone."""
 
@@ -284,9 +287,12 @@ class History:
         except sqlite3.OperationalError as error:
             if is_missing_table(error):
                 return otherwise
+            if not os.access(self.path, os.R_OK):  # SQLite says only that it cannot open it
+                raise HistoryError(f"{self.path}: reading: Permission denied", hint=_AS_ROOT) from error
             raise HistoryError(f"{self.path}: reading: {error}") from error
         except OSError as error:
-            raise HistoryError(f"{self.path}: reading: {error.strerror or error}") from error
+            hint = _AS_ROOT if isinstance(error, PermissionError) else ""
+            raise HistoryError(f"{self.path}: reading: {error.strerror or error}", hint=hint) from error
         except sqlite3.DatabaseError as error:
             raise HistoryError(
                 f"{self.path}: damaged: {error}", hint="the next apply renames it and begins a new one"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from nvi_operator.rollout.place import VARIABLE
 from tests.lab import GatewayHost
 from tests.lab.command import ROOT
 from tests.netns.scenarios import spec
@@ -88,16 +90,19 @@ def test_a_read_only_proc_sys_is_refused_before_anything_is_changed(gateway: Gat
     assert (gateway.owned(), gateway.foreign()) == ([], before)
 
 
-def test_an_ordinary_user_is_told_once_that_root_is_needed(gateway: GatewayHost) -> None:
+@pytest.mark.parametrize("command", ["apply", "history", "show revision 1", "rollback", "confirm", "down"])
+def test_an_ordinary_user_is_told_once_that_root_is_needed(gateway: GatewayHost, command: str) -> None:
+    gateway.apply(spec())
+    Path(os.environ[VARIABLE]).chmod(0o755)  # as /var/lib/nvi-operator
     with TemporaryDirectory(prefix="nvi-spec-") as name:
         Path(name).chmod(0o755)
         (Path(name) / "gateway.yaml").write_text(spec())
         done = gateway.host.run(
             *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", f"PYTHONPATH={ROOT}"),
-            *(sys.executable, "-m", "nvi_operator", "apply", name),
+            *(sys.executable, "-m", "nvi_operator", *command.split(), *([name] if command == "apply" else [])),
             check=False,
         )
     error, hint = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (1, "")
-    assert error.endswith("opening the lock: Permission denied")
+    assert error.endswith(": Permission denied")
     assert hint.strip() == "hint: run as root, or use sudo"
