@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from nvi_operator.nft.ast import Parts
 from nvi_operator.nft.values import ends, network_value, ports_value, protocol_value
+from nvi_operator.plan.owners import SpecEntry
 from nvi_operator.plan.pieces import FORWARDS, TablePiece
 from nvi_operator.topology.incremental import TopologyDelta
 from nvi_operator.topology.model import Topology
@@ -43,7 +44,7 @@ class Names:
                     if id(known) not in scanned:
                         scanned[id(known)] = _forwards(asked[False] | asked[True], known)
                     found.update({key: name for key, name in scanned[id(known)].items() if key not in found})
-        self._statics: dict[bool, Mapping[_Pair, str]] = {}
+        self._statics: dict[bool, Mapping[_Pair, SpecEntry]] = {}
 
     @staticmethod
     def _order(added: bool, topology: Topology | None, was: Topology | None) -> list[Topology]:
@@ -53,15 +54,15 @@ class Names:
         """The forward by public address, or address and protocol, or address, protocol and port or ports."""
         return self._forwards[added].get(key)
 
-    def static(self, pair: _Pair, added: bool) -> str | None:
-        """The entry by the real address or prefix and what it is known as."""
+    def static(self, pair: _Pair, added: bool) -> SpecEntry:
+        """The entry, of 1:1 or prefix NAT, by the real address or prefix and what it is known as."""
         if added not in self._statics:
             self._statics[added] = {
-                (network_value(entry.real), network_value(entry.mapped)): entry.name
+                (network_value(entry.real), network_value(entry.mapped)): SpecEntry(entry.section, entry.name)
                 for topology in reversed(self._topologies[added])
                 for entry in topology.statics
             }
-        return self._statics[added].get(pair)
+        return self._statics[added].get(pair, SpecEntry("static"))
 
     def twice(self, pair: _Pair, added: bool) -> str | None:
         """The entry by the source and destination of the packets of either side."""

@@ -44,7 +44,7 @@ class Origins:
     def path(self, subject: Subject) -> Path | None:
         """Where the entry stands in the spec; None likewise."""
         entry = self._entry(subject)
-        return self._path(self._section(entry), entry.name) if entry.section else None
+        return self._path(entry.section, entry.name) if entry.section else None
 
     @cached_property
     def _owners(self) -> Owners:
@@ -71,14 +71,9 @@ class Origins:
     def _origin(self, entry: SpecEntry) -> EntryOrigin | None:
         if not entry.section:
             return None
-        section = self._section(entry)
-        path = self._path(section, entry.name)
+        path = self._path(entry.section, entry.name)
         place = self._places.find(path, key=True) if self._places and path else None
-        return EntryOrigin(section, entry.name, f"{place.file}:{place.line}" if place else None)
-
-    def _section(self, entry: SpecEntry) -> str:
-        is_prefix = entry.name in self._spec.prefix_nat and entry.name not in self._spec.static
-        return "prefixNat" if entry.section == "static" and is_prefix else entry.section
+        return EntryOrigin(entry.section, entry.name, f"{place.file}:{place.line}" if place else None)
 
     def _path(self, section: str, name: str | None) -> Path | None:
         if name is None:

@@ -32,7 +32,7 @@ def entry_of_element(
         return SpecEntry("forwards", names.forward(element[0], added)), forward_fact(element, places)
     if where.startswith(STATICS):
         fact = static_fact(where, element)
-        return SpecEntry("static", names.static((fact.what, fact.value), added)), fact
+        return names.static((fact.what, fact.value), added), fact
     if where.startswith("tenant_of_"):
         name = names.forward(element[0], added)
         return SpecEntry("forwards", name) if name else GATEWAY, None
@@ -64,6 +64,6 @@ def entry_of_rule(
         return GATEWAY, None
     if translation.asked:  # both ends are named
         name = names.twice((translation.source, translation.asked), added)
-        if name or (translation.is_twice and not names.static(translation.pair, added)):
+        if name or (translation.is_twice and names.static(translation.pair, added).name is None):
             return SpecEntry("twiceNat", name), translation.twice_fact
-    return SpecEntry("static", names.static(translation.pair, added)), translation.static_fact
+    return names.static(translation.pair, added), translation.static_fact

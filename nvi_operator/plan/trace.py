@@ -57,6 +57,7 @@ SECTIONS = (
     "forwards",
     "redirects",
     "static",
+    "prefixNat",
     "twiceNat",
     "sourceNat",
     "routes",
@@ -299,8 +300,8 @@ class _Trace:
                 return bool(_forwards(topology, name)) or any(rule.name == name for rule in topology.forward_rules)
             case "redirects":
                 return any(redirect.name == name for redirect in topology.redirects)
-            case "static":
-                return any(static.name == name for static in topology.statics)
+            case "static" | "prefixNat" as section:
+                return any((static.section, static.name) == (section, name) for static in topology.statics)
             case "twiceNat":
                 return any(twice.name == name for twice in topology.twice)
             case "sourceNat":
@@ -324,13 +325,15 @@ class _Trace:
 
     def _is_part(self, entry: SpecEntry, found: _Gathered) -> bool:
         """Does more of the entry stand than these pieces? Of what is found by its names, not by its owner."""
-        if self._plan.topology is None or entry.section not in ("forwards", "static"):
+        if self._plan.topology is None or entry.section not in ("forwards", "static", "prefixNat"):
             return False
         pieces = sum(count for (noun, _), count in found.nouns.items() if noun in ("nft element", "nft rule"))
         if entry.section == "forwards":
             return len(found.added) < _forwards(self._plan.topology, entry.name)
         return pieces < sum(
-            1 + static.outgoing for static in self._plan.topology.statics if static.name == entry.name
+            1 + static.outgoing
+            for static in self._plan.topology.statics
+            if (static.section, static.name) == (entry.section, entry.name)
         )
 
 

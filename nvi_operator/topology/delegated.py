@@ -112,7 +112,7 @@ def resolve_prefix_nat(
         for mapped, _ in known:
             static = Static(address=(entry.address,), as_=(mapped,))
             for real, part in pieces(static, own):
-                yield StaticEntry(name, real, part, 0, outgoing=mapped == chosen)
+                yield StaticEntry(name, real, part, 0, outgoing=mapped == chosen, section="prefixNat")
 
 
 def _owner(mapped: Network, uplinks: Iterable[Uplink]) -> Uplink | None:

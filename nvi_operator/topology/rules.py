@@ -218,6 +218,7 @@ class StaticEntry:
     far: tuple[Network, ...] = ()
     askers: tuple[Inside, ...] = ()
     outgoing: bool = True
+    section: str = "static"  # of the spec, or prefixNat
 
     @property
     def limited(self) -> bool:

@@ -42,12 +42,12 @@ class _Verb(NamedTuple):
     to: str  # before another value
 
 
+_KNOWN = _Verb("is known as", "is now known as", "is no longer known as", "is not known as", "was known as", "as ")
 _VERBS = {
     "forwards": _Verb("goes to", "now goes to", "no longer goes to", "does not go to", "went to", "to "),
     "redirects": _Verb("goes to", "now goes to", "no longer goes to", "does not go to", "went to", "to "),
-    "static": _Verb(
-        "is known as", "is now known as", "is no longer known as", "is not known as", "was known as", "as "
-    ),
+    "static": _KNOWN,
+    "prefixNat": _KNOWN,
     "twiceNat": _Verb("gets", "now gets", "no longer gets", "does not get", "got", ""),
     "sourceNat": _Verb("leaves", "now leaves", "no longer leaves", "does not leave", "left", ""),
     "routes": _Verb("leaves by", "now leaves by", "no longer leaves by", "does not leave by", "left by", "by "),

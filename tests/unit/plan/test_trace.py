@@ -178,6 +178,18 @@ def test_an_edit_is_told_in_the_words_of_the_spec(after: Topology, expected: lis
     assert lines(steps(NOW, after)) == expected
 
 
+def test_prefix_nat_has_its_own_name_beside_a_1_to_1_entry_of_the_same() -> None:
+    both = edited(
+        interfaces="{ lan0: { networks: [192.168.1.0/24, 'fd00:1::/64'] } }",
+        static="{ lan: { address: 192.168.1.7, as: 203.0.113.17 } }",
+        prefixNat="{ lan: { address: 'fd00:1::/64', as: '2001:db8:a:2::/64' } }",
+    )
+    told = lines(steps(NOW, both))
+    assert "+ static lan: new: 192.168.1.7 is known as 203.0.113.17" in told
+    assert "+ prefixNat lan: new: fd00:1::/64 is known as 2001:db8:a:2::/64" in told
+    assert "- prefixNat lan: removed: fd00:1::/64 was known as 2001:db8:a:2::/64" in lines(steps(both, NOW), both)
+
+
 def test_an_address_that_stays_is_not_told_where_it_is_the_last_one() -> None:
     """One address stands in the rules themselves, and several in a set."""
     entry = "isp-a: { interface: wan0, addresses: 203.0.113.2, nextHop: 203.0.113.1, default: true }"
