@@ -157,16 +157,22 @@ class Topology:
 
         None where they are many: each takes a FIB rule.
         """
-        local = [(ifname, address) for ifname, address in self.local if address.version == family]
-        times = Counter(address for _, address in local)
-        known = [network for uplink in self.uplinks for network in uplink.sources(family)]
-        found = {
-            address: ifname
-            for ifname, address in local
-            if ifname in self.uplink_ifnames and times[address] == 1 and not address.is_link_local
-            if not in_any(address, known)
-        }
-        return found if len(found) <= MAX_RULED_SOURCES else {}
+        return self._unlisted[family]
+
+    @cached_property
+    def _unlisted(self) -> dict[Family, dict[Address, str]]:
+        found: dict[Family, dict[Address, str]] = {}
+        times, on_uplinks = Counter(address for _, address in self.local), set(self.uplink_ifnames)
+        for family in FAMILIES:
+            known = Prefixes(network for uplink in self.uplinks for network in uplink.sources(family))
+            further = {
+                address: ifname
+                for ifname, address in self.local
+                if address.version == family and ifname in on_uplinks and times[address] == 1
+                if not address.is_link_local and not known.cover(ip_network(address))
+            }
+            found[family] = further if len(further) <= MAX_RULED_SOURCES else {}
+        return found
 
     def is_told_its_source(self, uplink: Uplink, family: Family) -> bool:
         """Has the wire no address of the family, and another interface one that is routed here? The kernel would take
