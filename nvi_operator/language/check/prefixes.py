@@ -75,7 +75,7 @@ def _publics(spec: GatewaySpec) -> Iterator[AddressSpan[_Use]]:
     for ifname, interface in spec.interfaces.items():
         for item in interface.delegated or ():
             yield part(_Use("interfaces", ifname, str(item)), item, _PART)
-    for name, mapped, _ in _static_prefixes(spec):
+    for name, mapped, _ in _static_prefixes(spec, of_tenants=True):  # all that come in ask one map
         yield span_of(mapped, 1, _Use("static", name, str(mapped)))
     for order, (name, entry) in enumerate(spec.prefix_nat.items(), start=2):
         for each in entry.as_:
@@ -94,11 +94,11 @@ def _reals(spec: GatewaySpec) -> Iterator[AddressSpan[_Use]]:
         yield span_of(entry.address, 2, _Use("prefixNat", name, str(entry.address)))
 
 
-def _static_prefixes(spec: GatewaySpec) -> Iterator[tuple[str, Network, Network]]:
+def _static_prefixes(spec: GatewaySpec, *, of_tenants: bool = False) -> Iterator[tuple[str, Network, Network]]:
     """IPv6 prefixes of 1:1 NAT for all traffic: (name, known as, real). Single addresses are asked first."""
     own, declared = own_addresses(spec), declared_networks(spec)
     for name, static in spec.static.items():
-        if static.to or static.in_ or static.tenant:
+        if static.to or static.in_ or (static.tenant and not of_tenants):
             continue
         for real, mapped in pieces(static, own, declared):
             if mapped.version == 6 and mapped.prefixlen < mapped.max_prefixlen:

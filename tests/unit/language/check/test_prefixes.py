@@ -85,6 +85,22 @@ REFUSED: Rows = {
             ),
         ],
     ),
+    "a prefix of a tenant's 1:1 entry, as what comes in asks one map for all tenants": (
+        uplinks(
+            "a: {interface: wan0, addresses: '2001:db8:a::2', routed: '2001:db8:a:1::/64'}",
+            interfaces="red0: {networks: 'fd00:1::/64', tenant: red}",
+            more="  static:\n    s: {tenant: red, address: 'fd00:1::14/126', as: '2001:db8:a:1::8/126'}\n"
+            "  prefixNat:\n    x: {address: 'fd00:1::/64', as: '2001:db8:a:1::/64'}\n",
+        ),
+        [
+            (
+                "12:37",
+                "spec.prefixNat.x.as",
+                "2001:db8:a:1::/64 overlaps 2001:db8:a:1::8/126 of static 's'",
+                "give each its own prefix",
+            ),
+        ],
+    ),
 }
 
 
