@@ -91,7 +91,7 @@ def test_a_link_out_a_submodule_lfs_and_strange_names_are_refused_by_name(
     )
     lfs = "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
     assert "in Git LFS" in refused(lambda: (edge / "big.csv").write_text(lfs))
-    assert "signs that no file name" in refused(lambda: (edge / "a\nb.yaml").write_text("x"))
+    assert "characters that no file name" in refused(lambda: (edge / "a\nb.yaml").write_text("x"))
     assert (checkouts.spec / "gateway.yaml").read_text() == "a: 1\n", "the one in force is as it was"
 
 
