@@ -1,4 +1,5 @@
-"""The registry of kinds. One small file for each: the type of its objects, and what a topology wants of them. Pure.
+"""The registry of kinds. One small file for each (of FIB rules a package): the type of its objects, and what a
+topology wants of them. Pure.
 
 Kinds do not import one another. To add one: docs/how-to/add-a-kind.md.
 """

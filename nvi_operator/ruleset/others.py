@@ -19,7 +19,7 @@ _ANSWERS, _ERRORS = "others_answers", "unrelated_errors"
 
 
 def others_chains(topology: Topology) -> Iterator[Chain]:
-    """A mark for the uplink that was asked; kinds/fib_rule.py has the rules that read it."""
+    """A mark for the uplink that was asked; kinds/fib_rule/stage_2.py has the rules that read it."""
     if not topology.uplinks:
         return
     known = ("lo", *(interface.ifname for interface in topology.interfaces))
