@@ -13,7 +13,7 @@ from typing import Any
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.kinds.egress_guard import EgressGuard
-from nvi_operator.kinds.fib_rule import own_rules
+from nvi_operator.kinds.fib_rule.own import own_rules
 from nvi_operator.kinds.ingress_guard import IngressGuard
 from nvi_operator.kinds.link_group import LinkGroup
 from nvi_operator.kinds.proxy_neighbour import ProxyNeighbour
