@@ -19,6 +19,7 @@ from nvi_operator.language.model.services import (
     Service,
     Target,
     parse_protocol,
+    parse_server,
     parse_service,
     parse_source_ports,
     parse_target,
@@ -223,6 +224,7 @@ SourcePorts = Annotated[
 ]
 SpecService = Annotated[Service, _Parsed(parse_service, _SERVICE_SCHEMA, str)]
 SpecTarget = Annotated[Target, _Parsed(parse_target, _TARGET_SCHEMA, str)]
+SpecServer = Annotated[Target, _Parsed(parse_server, _TARGET_SCHEMA, str)]
 EntryFileName = Annotated[str, _Parsed(parse_entry_file, _ENTRY_FILE_SCHEMA)]
 EntryFiles = Annotated[
     tuple[EntryFileName, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_ENTRY_FILE_SCHEMA))

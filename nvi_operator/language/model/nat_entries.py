@@ -25,7 +25,7 @@ from nvi_operator.language.model.fields import (
     Protocols,
     Services,
     SpecMark,
-    SpecTarget,
+    SpecServer,
     UplinksOrAddresses,
     equally_weighted,
 )
@@ -35,7 +35,7 @@ from nvi_operator.language.model.services import (
     PORT_PROTOCOLS,
     Target,
     check_protocols,
-    parse_target,
+    parse_server,
 )
 from nvi_operator.language.model.validators import BeforeValidator, Later, PlainSerializer
 from nvi_operator.language.model.values import Network, check_hosts, within
@@ -84,13 +84,13 @@ class _Servers:
 
     @staticmethod
     def __get_pydantic_core_schema__(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        mapping = handler.generate_schema(dict[SpecTarget, Weight])
+        mapping = handler.generate_schema(dict[SpecServer, Weight])
         several = core_schema.no_info_after_validator_function(
             _weighted, core_schema.no_info_before_validator_function(_servers, mapping)
         )
 
         def one_or_several(value: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> Any:
-            return (parse_target(value),) if isinstance(value, str) else handler(value)
+            return (parse_server(value),) if isinstance(value, str) else handler(value)
 
         return core_schema.no_info_wrap_validator_function(one_or_several, several)
 

@@ -7,7 +7,7 @@ from pydantic import Field, WithJsonSchema, model_validator
 from nvi_operator.language.model.address_sets import SelectedNetworks
 from nvi_operator.language.model.base import Entry
 from nvi_operator.language.model.fields import IfNames, Maybe, Services, as_tuple
-from nvi_operator.language.model.services import PortRange, Target, parse_port_range, parse_target
+from nvi_operator.language.model.services import PortRange, Target, parse_port_range, parse_server
 from nvi_operator.language.model.validators import BeforeValidator, PlainSerializer
 from nvi_operator.language.model.values import SELF, Family
 from nvi_operator.language.wording import HintedError, shown
@@ -20,7 +20,7 @@ def _parse_answers(value: Any) -> tuple[Target, ...] | PortRange | None:
     if isinstance(value, str) and (value == SELF or value.startswith(f"{SELF}:")):
         _, colon, port = value.partition(":")
         return _one_port(value, parse_port_range(port)) if colon else None
-    targets = tuple(parse_target(item) for item in as_tuple(value))
+    targets = tuple(parse_server(item) for item in as_tuple(value))
     for target in targets:
         if target.ports is not None:
             _one_port(target, target.ports)

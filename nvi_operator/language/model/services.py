@@ -197,11 +197,18 @@ def parse_target(value: object) -> Target:
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
             raise ValueError(f"{shown(text)} is not of the form [fd00::80]:8443")
-        address = check_forwarded(parse_address(host))
+        address = parse_address(host)
         if address.version != 6:
             raise ValueError(f"{shown(text)}: brackets are for IPv6 addresses only")
         return Target(address, parse_port_range(rest[1:]) if rest else None)
-    return Target(check_forwarded(parse_address(text)))
+    return Target(parse_address(text))
+
+
+def parse_server(value: object) -> Target:
+    """A target that packets are forwarded to. Link-local ones are not, though the gateway may probe them."""
+    target = parse_target(value)
+    check_forwarded(target.address)
+    return target
 
 
 def parse_protocol(value: object) -> str:

@@ -59,11 +59,10 @@ def check_hosts(network: Network, field: str) -> None:
         _refuse_link_local(f"{field} {network}")
 
 
-def check_forwarded(address: Address) -> Address:
-    """The address, unless no router may send to it (RFC 4291): ValueError."""
+def check_forwarded(address: Address) -> None:
+    """ValueError if no router may send to the address (RFC 4291)."""
     if address.version == 6 and address.is_link_local:
         _refuse_link_local(str(address))
-    return address
 
 
 def _refuse_link_local(whose: str) -> NoReturn:

@@ -235,7 +235,16 @@ def test_what_is_translated_to_loopback_is_refused(section: str, field: str) -> 
     assert hint.startswith("name an address of an inside interface")
 
 
-def test_what_is_translated_to_a_link_local_address_is_refused() -> None:
-    ((_, path, message, hint),) = problems_in(BASE + "  static: {a: {address: 'fe80::9', as: '2001:db8:a:1::9'}}\n")
-    assert (path, message) == ("spec.static.a", "address fe80::9/128 is link-local: no router forwards to it")
+@pytest.mark.parametrize(
+    ("section", "field", "what"),
+    [
+        ("static: {a: {address: 'fe80::9', as: '2001:db8:a:1::9'}}", "static.a", "address fe80::9/128"),
+        ("forwards: {a: {ports: 80/tcp, to: 'fe80::9'}}", "forwards.a.to", "fe80::9"),
+        ("forwards: {a: {ports: 80/tcp, to: ['192.168.1.80', '[fe80::9]:80']}}", "forwards.a.to[1]", "fe80::9"),
+        ("redirects: {a: {ports: 53/udp, to: 'fe80::9'}}", "redirects.a.to", "fe80::9"),
+    ],
+)
+def test_what_is_translated_to_a_link_local_address_is_refused(section: str, field: str, what: str) -> None:
+    ((_, path, message, hint),) = problems_in(BASE + f"  {section}\n")
+    assert (path, message) == (f"spec.{field}", f"{what} is link-local: no router forwards to it")
     assert hint == "name the global or unique-local address of the host"

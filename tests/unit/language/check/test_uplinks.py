@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.unit.language.specs import HEAD, TAKEN, UPLINK_A, Reported, Rows, each, load, problems_in, uplinks
 
 ROUTED_HERE = "add it to routed, if the provider routes it here"
@@ -220,6 +222,12 @@ REFUSED: Rows = {
 @each(REFUSED)
 def test_a_mistake_is_told_with_its_place_and_what_to_do(text: str, reported: list[Reported]) -> None:
     assert problems_in(text) == reported
+
+
+@pytest.mark.parametrize("probe", ["ping: 'fe80::1'", "tcp: '[fe80::1]:53'", "dns: 'fe80::1'"])
+def test_a_router_may_be_probed_by_its_link_local_address(probe: str) -> None:
+    head = "interface: wan0, addresses: '2001:db8::2', nextHop: 'fe80::1'"
+    load(uplinks(f"a: {{{head}, health: {{probes: [{{{probe}}}]}}}}"))
 
 
 def test_each_uplink_has_a_number_of_one_byte() -> None:
