@@ -356,12 +356,19 @@ def test_what_a_full_connection_tracking_table_drops_says_nothing_of_the_line(si
                 return False
 
         assert state("up")
-        site.gateway.nft("table inet full { chain c { type filter hook output priority 0; ct state new drop; }; }")
+        rule = "table inet full { chain c { type filter hook output priority 0; ct state new drop; }; }"
+        site.gateway.nft(rule)
+        assert not state("down", seconds=0.8)
+        site.gateway.nft("delete table inet full")
+        full[0] = False
+        assert state("up"), "a while passes in which it is not"
+        full[0] = True
+        site.gateway.nft(rule)
         assert not state("down", seconds=0.8)
         full[0] = False
         assert state("down")
         assert [text for text in said if "is full" in text] == said
-        assert len(said) == 1
+        assert len(said) == 2, "once for each time"
 
 
 @pytest.mark.parametrize("fields", [{"ping": "192.0.2.80"}, {"tcp": "192.0.2.80:443"}, {"ping": "2001:db8:f::80"}])

@@ -171,7 +171,7 @@ class Prober:
         full = cache(self._is_full)
         for rounds in due:
             rounds.step(now, full)
-        if full.cache_info().currsize:  # a probe was lost
+        if self._was_full or full.cache_info().currsize:  # or a probe was lost
             if full() and not self._was_full:
                 self._say("the connection tracking table is full and drops probes: those that are lost do not count")
             self._was_full = full()
