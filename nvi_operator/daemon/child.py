@@ -62,8 +62,8 @@ class Child:
         left behind goes on.
         """
         code = self._process.wait()
-        with suppress(ProcessLookupError):
-            if not leaves:
+        if not leaves:
+            with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         os.close(self.pidfd)
         texts = []

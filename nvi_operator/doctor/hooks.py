@@ -26,6 +26,11 @@ def received(chain: ListedChain, need: Footprint, *, unknown: bool = False) -> I
             yield replace(packet, ct_state=None) if early else packet
 
 
+def seen_by(chain: ListedChain, need: Footprint, *, unknown: bool = False) -> Iterator[PartialPacket]:
+    """Packets as a chain before routing, in forwarding or behind it sees them."""
+    return (received if chain.hook == "prerouting" else forwarded)(chain, need, unknown=unknown)
+
+
 def forwarded(chain: ListedChain, need: Footprint, *, unknown: bool = False) -> Iterator[PartialPacket]:
     for family in families(chain):
         yield from need.forwarded(family, unknown=unknown)

@@ -6,6 +6,7 @@ It is no truth about the kernel. A damaged file is renamed, and a new one begun:
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import zlib
@@ -33,7 +34,7 @@ from nvi_operator.history.rows import (
     revision_of,
     row_of,
 )
-from nvi_operator.store.directory import damaged_name, file_errors, open_file
+from nvi_operator.store.directory import HINTS, damaged_name, file_errors, open_file
 
 NAME = "history.sqlite"
 MOST = 1000  # revisions that are kept
@@ -41,9 +42,6 @@ MOST_BYTES = 192 << 20  # of the file
 SYNCHRONOUS = "FULL"  # sqlite.org/pragma.html#pragma_synchronous
 
 T = TypeVar("T")
-
-
-_AS_ROOT = "run as root, or use sudo"
 
 
 class HistoryError(NviError):
@@ -288,10 +286,10 @@ class History:
             if is_missing_table(error):
                 return otherwise
             if not os.access(self.path, os.R_OK):  # SQLite says only that it cannot open it
-                raise HistoryError(f"{self.path}: reading: Permission denied", hint=_AS_ROOT) from error
+                raise HistoryError(f"{self.path}: reading: Permission denied", hint=HINTS[errno.EACCES]) from error
             raise HistoryError(f"{self.path}: reading: {error}") from error
         except OSError as error:
-            hint = _AS_ROOT if isinstance(error, PermissionError) else ""
+            hint = HINTS.get(error.errno or 0, "")
             raise HistoryError(f"{self.path}: reading: {error.strerror or error}", hint=hint) from error
         except sqlite3.DatabaseError as error:
             raise HistoryError(

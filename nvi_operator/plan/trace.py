@@ -238,10 +238,9 @@ class _Trace:
                 yield _Piece(number, piece.added, entry, piece.noun, many=many)
             else:
                 entry, fact = self._of_table_piece(piece, after if piece.added else before, names)
+                # One address stands in rules, and several in a set: their FIB rules tell which they are.
                 if piece.where in moved and entry.section == "uplinks":
-                    fact = (
-                        None  # one address stands in rules, and several in a set: their FIB rules tell which they are
-                    )
+                    fact = None
                 yield _Piece(number, piece.added, entry, piece.noun, piece.where, fact)
 
     def _of_table_piece(self, piece: TablePiece, table: Table | None, names: Names) -> tuple[SpecEntry, Fact | None]:

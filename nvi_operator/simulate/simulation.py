@@ -73,8 +73,9 @@ def standing(
         with Kernel(spec.numbers) as kernel:
             outcome = _applied(kernel, compiler)
             assert compiler.topology is not None
+            owner = Places(compiler.topology, around).owner_name
             for end in ends:
-                end.owner = Places(compiler.topology, around).owner_name
+                end.owner = owner
             asked = ask(spec, compiler.topology, {end.wire.ifname: end for end in ends}, down)
             if asked.health != kernel.health:
                 kernel.health = asked.health

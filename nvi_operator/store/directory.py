@@ -20,7 +20,7 @@ from nvi_operator.errors import CapabilityError, ConflictError, KernelError
 RUN = Path("/run/nvi-operator")
 _MODE = 0o711
 
-_HINTS = {
+HINTS = {  # for errors of files, by errno
     errno.EPERM: "run as root, or use sudo",
     errno.EACCES: "run as root, or use sudo",
     errno.ENOSPC: "the disk is full: free some space; nothing was changed",
@@ -37,7 +37,7 @@ def file_errors(what: str) -> Iterator[None]:
     except OSError as error:
         made = CapabilityError if error.errno in (errno.EPERM, errno.EACCES) else KernelError
         text = f"{what}: {error.strerror or error}"
-        raise made(text, hint=_HINTS.get(error.errno or 0, "")) from error
+        raise made(text, hint=HINTS.get(error.errno or 0, "")) from error
 
 
 def open_directory(path: Path, *, create: bool = True) -> int:

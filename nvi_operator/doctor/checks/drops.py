@@ -8,7 +8,7 @@ from dataclasses import replace
 from nvi_operator.dataclass import dataclass
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.footprint import Footprint, footprint
-from nvi_operator.doctor.hooks import forwarded, received
+from nvi_operator.doctor.hooks import seen_by
 from nvi_operator.doctor.packet import PartialPacket
 from nvi_operator.doctor.remedies import accept_commands, tool_of
 from nvi_operator.doctor.ruleset import ListedChain, ListedRule
@@ -37,17 +37,13 @@ class Drop:
 def _drops(survey: Survey, need: Footprint) -> Iterator[Drop]:
     for chain in survey.ruleset.base_chains("prerouting", "forward", "postrouting"):
         by_rules: dict[tuple[tuple[ListedRule, ...], tuple[ListedRule, ...]], list[PartialPacket]] = {}
-        for packet in _seen_by(chain, need):
+        for packet in seen_by(chain, need):
             way = walk(survey.ruleset, chain, packet)
             if way.dropped or way.unreadable:
                 by = tuple(dict.fromkeys(o.rule for o in way.endings if o.rule is not None and o.end == "drop"))
                 by_rules.setdefault((by, way.unreadable), []).append(packet)
         for (by, unless), packets in by_rules.items():
             yield Drop(chain, by, tuple(packets), unless)
-
-
-def _seen_by(chain: ListedChain, need: Footprint) -> Iterator[PartialPacket]:
-    yield from received(chain, need) if chain.hook == "prerouting" else forwarded(chain, need)
 
 
 def _topic(drop: Drop) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.footprint import footprint
-from nvi_operator.doctor.hooks import forwarded, received
+from nvi_operator.doctor.hooks import seen_by
 from nvi_operator.doctor.ruleset import ListedChain, ListedRule
 from nvi_operator.doctor.survey import Survey
 from nvi_operator.doctor.walk import walk
@@ -35,14 +35,11 @@ def nat_order(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 def _translating(survey: Survey, chain: ListedChain, spec: GatewaySpec | None) -> list[ListedRule]:
     need = footprint(spec)
-    packets = (
-        received(chain, need, unknown=True) if chain.hook == "prerouting" else forwarded(chain, need, unknown=True)
-    )
     # A flow's source is translated with its first packet; only first packets from inside are the gateway's for sure.
     first = chain.hook == "postrouting"
     rules = [
         rule
-        for packet in packets
+        for packet in seen_by(chain, need, unknown=True)
         if packet.stage == 1 and not (first and packet.ct_state == "established")
         for rule, _ in walk(survey.ruleset, chain, packet).met
         if rule.has(*_TRANSLATES)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.footprint import footprint
-from nvi_operator.doctor.hooks import forwarded, received
+from nvi_operator.doctor.hooks import seen_by
 from nvi_operator.doctor.remedies import spare_command
 from nvi_operator.doctor.ruleset import ListedRule
 from nvi_operator.doctor.survey import Survey
@@ -22,7 +22,7 @@ def queue(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     need = footprint(spec)
     stages: dict[ListedRule, set[int]] = {}
     for chain in survey.ruleset.base_chains("prerouting", "forward", "postrouting"):
-        for packet in (received if chain.hook == "prerouting" else forwarded)(chain, need):
+        for packet in seen_by(chain, need):
             for ending in walk(survey.ruleset, chain, packet).endings:
                 if ending.rule is not None and _queues(ending.rule):
                     stages.setdefault(ending.rule, set()).add(packet.stage)
