@@ -166,7 +166,7 @@ class Judge:
         """Another spec came: what the pending one has shown until now counts, so that there is one to return to."""
         if self._waiting is not None and self._waiting[1] == pending.digest:  # it held at the last reconcile
             self._prove()
-            self._tell_confirmed(lambda: pending.digest)
+            self._tell_confirmed(pending.digest)
         return self._read()
 
     def _read(self) -> Decisions:
@@ -291,7 +291,7 @@ class Judge:
             elif self._waiting is None:
                 return
         self._prove()
-        self._tell_confirmed(lambda: used.content.digest)
+        self._tell_confirmed(used.content.digest)
 
     def _given_up(self, pending: PendingRevision) -> None:
         with self._exclusive():
@@ -322,11 +322,11 @@ class Judge:
         back = pending.back.revision
         self._emit(events.Pending(attempt=pending.revision, by=pending.by, within=pending.seconds, back=back))
 
-    def _tell_confirmed(self, digest: Callable[[], str]) -> None:
-        """A command may have done it. `digest` is that of what is in force; it takes time where that is large."""
+    def _tell_confirmed(self, digest: str) -> None:
+        """A command may have done it. `digest` is that of what is in force."""
         before, pending = self._waiting, self._decisions.read().pending
         self._waiting = (pending.revision, pending.digest) if pending else None
-        if before is not None and pending is None and before[1] == digest():
+        if before is not None and pending is None and before[1] == digest:
             with suppress(HistoryError):
                 found = self._history.revision(before[0])
                 by = found.confirmed_by if found else ""

@@ -114,7 +114,7 @@ class Programs:
 
     @cached_property
     def _guarded(self) -> Mapping[tuple[str, Family], Spans]:
-        """The sources that each guard at an ingress lets nobody have."""
+        """The sources that each guard at an ingress refuses."""
         return {
             (guard.ifname, family): Spans.of(address_span(a) for a in guard.entries if (":" in a) == (family == 6))
             for guard in self._ingress_guards.values()

@@ -18,7 +18,7 @@ from nvi_operator.explain.spans import NOTHING, Spans
 from nvi_operator.explain.verdict import Delivered, Forwarded
 from nvi_operator.explain.walk import Walk, reply, walks
 from nvi_operator.language.model.values import Address, Family
-from nvi_operator.preview.outcome import FlowOutcome, nobody_is_there, outcome_of, wrong_with
+from nvi_operator.preview.outcome import FlowOutcome, outcome_of, reaches_no_host, wrong_with
 from nvi_operator.preview.regions import regions
 from nvi_operator.topology.model import Topology
 
@@ -114,7 +114,7 @@ def _changes_of(region: Region, before: GatewaySide, after: GatewaySide) -> Iter
                 continue
             for part in _parts(was, now):
                 for space, old, new in _outcomes(before, after, _narrowed(was, part), _narrowed(now, part)):
-                    if old != new and not (nobody_is_there(old) and nobody_is_there(new)):
+                    if old != new and not (reaches_no_host(old) and reaches_no_host(new)):
                         yield from _change(region, replace(now.region, space=space), {old}, {new}, names)
 
 

@@ -112,7 +112,7 @@ def _translated(walk: Walk, name: str) -> Spans | None:
     return None if walk.terms[name] == Term(name) else walk.leaving(name)
 
 
-def nobody_is_there(found: FlowOutcome) -> bool:
+def reaches_no_host(found: FlowOutcome) -> bool:
     """Would an answer have a source that no host beyond the uplink has, such as an address of the gateway itself?"""
     return found.end is End.UPLINK and found.answer == _dropped("spoofed")
 
