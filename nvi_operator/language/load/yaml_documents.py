@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.errors import Position, SpecError, SpecProblems
+from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
 from nvi_operator.language.fast.delta import Patch
 from nvi_operator.language.fast.fast_yaml import LEAST, EntryRun, NotPlainError, cut, lines_of, second
 from nvi_operator.language.fast.line_diff import changed_lines
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from nvi_operator.language.load.left_entries import LeftDocument
 
 _NO_SETS: Mapping[str, KnownSets] = {}
+
+_FOREIGN = "this is not a document of nvi-operator: it has neither its apiVersion nor one of its kinds"
+_INSTEAD = "keep it in another directory; a spec begins with `apiVersion: nvi-operator/v1` and `kind: Gateway`"
 
 LITTLE = 1 << 18  # characters of YAML that libyaml may read twice
 
@@ -154,11 +157,25 @@ def _is_wrong(gateway: Gateway | ValidationError, most: int | None) -> bool:
     return isinstance(gateway, ValidationError) and gateway.error_count() >= (most or 0)
 
 
+def _is_foreign(data: Any, language: Language) -> bool:
+    """Is it for another program, as a CI's workflow or a Kubernetes manifest is? One problem is enough then."""
+    if not isinstance(data, dict):
+        return False
+    version, kind = data.get("apiVersion"), data.get("kind")
+    if str(version).startswith("nvi-operator/") or kind == language.document.__name__:
+        return False
+    return "spec" not in data or (version is not None and kind is not None)
+
+
 def _explain(
     document: Document | CutDocument, error: ValidationError, problems: SpecProblems, language: Language
 ) -> None:
     from nvi_operator.language.load.validation_messages import explained
 
+    if _is_foreign(document.data, language):
+        if not problems.is_full():
+            problems.append(SpecProblem(document.find(()), "", _FOREIGN, _INSTEAD))
+        return
     for problem in explained(document, error, language):
         if not problems.is_full():
             problems.append(problem)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.unit.language.specs import BASE, HEAD, Reported, Rows, each, problems_in
 
 SCHEMA = "see examples/ and `nvictl schema`"
+FOREIGN = "this is not a document of nvi-operator: it has neither its apiVersion nor one of its kinds"
+ELSEWHERE = "keep it in another directory; a spec begins with `apiVersion: nvi-operator/v1` and `kind: Gateway`"
 AUTO = "write auto, or an address such as 192.0.2.1 or 2001:db8::1"
 
 REFUSED: Rows = {
@@ -21,6 +23,15 @@ REFUSED: Rows = {
             ("1:1", "kind", "kind is missing", "add `kind: Gateway` here"),
             ("1:1", "metadata", "metadata is missing", "add `metadata: {name: ...}` here"),
         ],
+    ),
+    "a workflow of a CI": ("on: push\njobs: {test: {steps: []}}\n", [("1:1", "", FOREIGN, ELSEWHERE)]),
+    "a manifest of Kubernetes": (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 2}\n",
+        [("1:1", "", FOREIGN, ELSEWHERE)],
+    ),
+    "another kind": (
+        HEAD.replace("kind: Gateway", "kind: Gatway"),
+        [("2:7", "kind", "'Gatway' is none of 'Gateway'", "did you mean 'Gateway'?")],
     ),
     "next hop": (
         BASE.replace("nextHop: auto", "nextHop: atuo"),
