@@ -23,8 +23,10 @@ def rules_text(rules: Sequence[RuleStatus], width: int | None) -> Iterator[Piece
 
 def forwards_text(uses: Sequence[ForwardUse], total: int, width: int | None) -> Iterator[Piece]:
     shown = "1 public port or address" if total == 1 else f"{total} public ports or addresses"
+    if len(uses) < total:
+        shown = f"{shown}, the busiest {len(uses)}"
     heading = ("name", "public", "to", "flows now", "their packets", "new flows")
-    table = TextTable(f"{shown}, the busiest {len(uses)}", heading, right=frozenset({3, 4, 5}))
+    table = TextTable(shown, heading, right=frozenset({3, 4, 5}))
     for use in uses:
         counts = ("" if count is None else str(count) for count in (use.flows, use.packets, use.new_flows))
         table.rows.append((use.name, use.public, use.servers, *counts))

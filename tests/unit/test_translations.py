@@ -80,7 +80,7 @@ def test_flows_are_counted_to_the_forward_whose_public_port_they_came_to() -> No
 def test_the_table_of_forwards_says_of_how_many_it_shows_the_busiest() -> None:
     use = ForwardUse("web", "203.0.113.2 443/tcp", "192.168.1.80:8443", 3)
     titles = [unstyled(next(iter(forwards_text([use], total, None)))) for total in (1, 2)]
-    assert titles == ["1 public port or address, the busiest 1", "2 public ports or addresses, the busiest 1"]
+    assert titles == ["1 public port or address", "2 public ports or addresses, the busiest 1"]
 
 
 @pytest.mark.parametrize(("text", "mark"), [("7", (7, 0xFFFFFFFF)), ("0x100/0xff00", (0x100, 0xFF00))])
