@@ -73,6 +73,7 @@ def shell(topology: str, spec: str | None, console: Console) -> int:
             f'PYTHONPATH={ROOT} exec ip netns exec {site.gateway.netns} {sys.executable} -m nvi_operator "$@"',
         )
         console.print(f"hosts: {', '.join(lab.hosts)}")
+        console.print("their names are commands, as in `client ping 192.0.2.80`; nvictl works on the gateway")
         console.print(f"{', '.join(host.name for host in servers)} answer on port 443; exit ends it all")
         environment = {**os.environ, "PATH": f"{commands}:{os.environ['PATH']}", "PS1": "lab$ "}
         ended = subprocess.run(["bash", "--norc"], env=environment, check=False).returncode

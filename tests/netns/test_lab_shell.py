@@ -41,6 +41,7 @@ def test_the_names_of_hosts_are_commands() -> None:
     """
     code, output, pid = lab("dual-wan", "--spec", "examples/dual-wan", typed=typed)
     assert code == 4
+    assert "nvictl works on the gateway" in output
     assert "1 received" in output
     assert "code 3" in output
     assert "\nup\n" in output
