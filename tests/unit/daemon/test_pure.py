@@ -97,7 +97,7 @@ def test_when_the_spec_is_read_again(reasons: set[Reason], reread: bool) -> None
     assert Trigger(frozenset(reasons)).reread is reread
 
 
-def test_culprits_are_others_each_once() -> None:
+def test_who_changed_the_kernel_is_another_process_named_once() -> None:
     events = (
         Event("nft", 7, "evil"),
         Event("rule", 7, "evil"),
