@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from nvi_operator.language.model.values import Family, Network
 from nvi_operator.nft.ast import (
@@ -52,18 +52,20 @@ def raw_chains(topology: Topology) -> Iterator[Chain]:
     if foreign:
         families = topology.families if topology.uplinks else ()
         errors = ((f.is_icmp_error(family), f.RETURN) for family in families)
-        leases = ((*_LEASE, f.RETURN) for family in families if family == 4)
+        leases = ((f.of_family(family), *_LEASE, f.RETURN) for family in families if family == 4)
         yield Chain(_SPOOFED, None, (*errors, *leases, f.drop("spoofed")))
 
 
 def unrelated_errors(topology: Topology) -> Iterator[Rule]:
-    """ICMP errors from such sources, where conntrack has told whether they are about a flow of this gateway.
+    """ICMP errors from such sources, where conntrack has told whether they are about a flow of this gateway, and DHCP
+    answers of no flow.
 
     Those that are come from routers beyond an uplink, whose numbers are anything: carriers' are often in 10.0.0.0/8.
     """
     for family in topology.families:
-        for matches in _foreign_sources(topology, family):
-            yield (f.is_icmp_error(family), *matches, *f.drop("spoofed"))
+        foreign = tuple(_foreign_sources(topology, family))
+        yield from ((f.is_icmp_error(family), *matches, *f.drop("spoofed")) for matches in foreign)
+        yield from _leases(family, foreign)
 
 
 def opened_from_outside(topology: Topology) -> Iterator[Rule]:
@@ -72,11 +74,15 @@ def opened_from_outside(topology: Topology) -> Iterator[Rule]:
     For a chain that the first packets of flows meet alone.
     """
     for family in topology.families:
-        if (parts := topology.parts_elsewhere(family)) or family == 4:
-            answering = () if parts else _LEASE
-            yield from (
-                (*matches, *answering, *f.drop("spoofed")) for matches in _inside_from_uplinks(topology, family)
-            )
+        if topology.parts_elsewhere(family):
+            inside = _inside_from_uplinks(topology, family)
+            yield from ((*matches, *f.drop("spoofed")) for matches in inside)
+        yield from _leases(family, _foreign_sources(topology, family))
+
+
+def _leases(family: Family, foreign: Iterable[tuple[Match, ...]]) -> Iterator[Rule]:
+    if family == 4:
+        yield from ((*_LEASE, *matches, *f.drop("spoofed")) for matches in foreign)
 
 
 def _uplink_marks(topology: Topology, family: Family) -> Iterator[Rule]:
@@ -128,8 +134,9 @@ def _foreign_sources(topology: Topology, only: Family | None = None) -> Iterator
         others = (f.in_networks(f.saddr(family), fewest(parts, family), op="!="),) if parts else ()
         for matches in _inside_from_uplinks(topology, family):
             yield (*others, *matches)
-        for part, ifnames in parts.items():
-            if elsewhere := tuple(name for name in _outside(topology) if name not in ifnames):
+        for part in parts:
+            ways = {name for other, names in parts.items() if other.overlaps(part) for name in names}
+            if elsewhere := tuple(name for name in _outside(topology) if name not in ways):
                 yield (f.in_networks(f.saddr(family), (part,)), f.one_of(f.IIFNAME, elsewhere))
     for family in families:
         yield from _not_routed_here(topology, family)

@@ -62,15 +62,22 @@ def test_an_inside_source_from_an_uplink_is_dropped(
 
 
 @pytest.mark.parametrize("source", ["203.0.113.20", "198.51.100.20", "2001:db8:a:1::20", "2001:db8:b:1::20"])
+@pytest.mark.parametrize("kind", ["any", "dhcp", "wrong-checksum"])
 def test_no_one_else_uses_an_address_that_is_routed_to_the_gateway(
-    edge: Site, gateway: GatewayHost, source: str
+    edge: Site, gateway: GatewayHost, source: str, kind: str
 ) -> None:
-    """It would leave as if the gateway had translated it: a false source by the address of another."""
-    far = edge.far.address6 if ":" in source else edge.far.address
+    """It would leave as if the gateway had translated it: a false source by the address of another.
+
+    Answers of DHCP servers are spared where they are of a flow; with a wrong checksum a packet is of none.
+    """
+    far, ports = edge.far.address6 if ":" in source else edge.far.address, (4444, 443) if kind == "any" else (67, 68)
+    packet = packets.udp(source, far, ports[1], source_port=ports[0])
+    if kind == "wrong-checksum":
+        packet = packet[:-2] + b"x\n"
     before = edge.used()
-    edge.isps["isp-b"].host.inject("gwa", packets.udp(source, far, 443), to=edge.gateway.mac("wan1"))
+    edge.isps["isp-b"].host.inject("gwa", packet, to=edge.gateway.mac("wan1"))
     until(lambda: gateway.counters()["spoofed"] == 1, "the packet is counted as spoofed")
-    edge.client.inject("eth0", packets.udp(source, far, 443), to=edge.gateway.mac("lan0"))
+    edge.client.inject("eth0", packet, to=edge.gateway.mac("lan0"))
     until(lambda: gateway.counters()["spoofed"] == 2, "so is that of an inside host")
     assert edge.used() == before
 

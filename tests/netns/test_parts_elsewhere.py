@@ -47,6 +47,15 @@ def test_a_route_leads_the_gateway_there_as_well(site: Site, gateway: GatewayHos
         assert site.gateway.connect(address, 443).seen == seen
 
 
+def test_a_part_of_a_part_answers_by_its_own_uplink(site: Site, gateway: GatewayHost, wide: str) -> None:
+    narrow = "[192.0.2.0/25, 2001:db8:f::/56]"
+    routes = f"[{{ name: narrow, to: {narrow}, via: isp-b }}, {{ name: part, to: {PART}, via: isp-a }}]"
+    gateway.apply(wide.replace(RULE, "") + f"  routes: {routes}\n")
+    site.far.serve(443)
+    for address, seen in ((site.far.address, B), (site.far.address6, B6)):
+        assert site.gateway.connect(address, 443).seen == seen
+
+
 @pytest.mark.parametrize("source", [OTHER, OTHER6])
 def test_its_hosts_open_no_flows_with_their_inside_addresses(
     site: Site, gateway: GatewayHost, wide: str, source: str
