@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from nvi_operator.rollout.saved_plan import MAGIC
-from tests.lab import GatewayHost, Lab, dual_wan
+from tests.lab import GatewayHost, Lab, Site, dual_wan
 from tests.lab.command import ROOT
 from tests.netns.scenarios import spec
 from tests.netns.test_history import WITHOUT_WEB
@@ -139,20 +139,40 @@ def test_a_saved_state_gives_the_plan_of_the_gateway_to_a_user_elsewhere(gateway
     assert {step["kind"] for step in there["steps"]} == {"fib-rule", "nft-table"}
 
 
+def answered(gateway: GatewayHost, answer: bytes, *arguments: object) -> tuple[int, bytes]:
+    """The exit code of nvictl at a terminal, and what stood there."""
+    command = [sys.executable, "-m", "nvi_operator", *map(str, arguments), "--netns", gateway.host.netns]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        os.write(ours, answer)
+        said = bytearray()
+        try:
+            while part := os.read(ours, 4096):
+                said += part
+        except OSError:  # the other end is closed
+            pass
+    os.close(ours)
+    return process.returncode, bytes(said)
+
+
 def test_down_asks_at_a_terminal(gateway: GatewayHost) -> None:
     gateway.apply(spec())
-    command = [sys.executable, "-m", "nvi_operator", "down", "--netns", gateway.host.netns]
-    for answer, code in ((b"n\n", 1), (b"yes\n", 0)):
-        ours, theirs = pty.openpty()
-        with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
-            os.close(theirs)
-            os.write(ours, answer)
-            said = bytearray()
-            try:
-                while part := os.read(ours, 4096):
-                    said += part
-            except OSError:  # the other end is closed
-                pass
-        os.close(ours)
-        assert (process.returncode, b"Remove the gateway?" in said) == (code, True)
-        assert bool(gateway.owned()) is bool(code)
+    for answer, expected in ((b"n\n", 1), (b"yes\n", 0)):
+        code, said = answered(gateway, answer, "down")
+        assert (code, b"Remove the gateway?" in said) == (expected, True)
+        assert bool(gateway.owned()) is bool(expected)
+
+
+def test_an_apply_that_ends_live_flows_asks_at_a_terminal(site: Site, gateway: GatewayHost) -> None:
+    gateway.apply(spec())
+    site.server.serve(443)
+    site.server.serve(8443)
+    with site.far.connect("203.0.113.2", 443) as flow:
+        assert flow.by == "server"
+        code, said = answered(gateway, b"n\n", "apply", gateway.spec(WITHOUT_WEB))
+        assert (code, b"1 flow stranded" in said, b"End these flows?" in said) == (1, True, True), said
+        assert not gateway.differences(spec())
+        code, said = answered(gateway, b"y\n", "apply", gateway.spec(WITHOUT_WEB))
+        assert (code, b"1 ended" in said) == (0, True), said
+    assert b"End these flows?" not in answered(gateway, b"", "apply", gateway.spec(spec()))[1], "none is live"
