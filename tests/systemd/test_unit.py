@@ -95,6 +95,10 @@ def test_the_boot_has_no_ordering_cycle_and_the_unit_no_mistake() -> None:
     assert UNIT not in told.stdout + told.stderr
 
 
+def test_what_waits_for_the_network_waits_for_the_gateway() -> None:
+    assert "network-online.target" in shown("Before").split()
+
+
 def test_a_start_is_over_when_the_spec_is_applied() -> None:
     run("systemctl", "stop", UNIT)
     run(NVICTL, "down")
