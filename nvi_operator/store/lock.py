@@ -32,6 +32,7 @@ WAIT = 30.0  # seconds that a command waits, unless it is told otherwise
 _RECORD = 4096  # bytes of a range
 _TELL_AFTER = 0.2  # seconds of waiting; most waits are shorter
 _PAUSES = (0.002, 0.1)  # seconds between attempts: from, to
+_LINGERING = 2.0  # seconds for which the process of libnftables may outlive a daemon that was killed
 _FLOCK = "@hhqqi0q"  # struct flock: type, whence, start, length, pid
 
 
@@ -51,6 +52,11 @@ class Holder:
 
     def __str__(self) -> str:
         return f"{self.command} (pid {self.pid})"
+
+    @property
+    def has_ended(self) -> bool:
+        """Does only a process still hold the lock that shared it with this one?"""
+        return self.pid != 0 and not Path("/proc", str(self.pid)).exists()
 
 
 def _silent(text: str) -> None:
@@ -121,9 +127,11 @@ class GatewayLock:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Within, this process is the instance. ConflictError if another is."""
-        if not self._try(LockRange.INSTANCE):
+        if other := self._when_ended(
+            lambda: None if self._try(LockRange.INSTANCE) else self._holder(LockRange.INSTANCE)
+        ):
             raise ConflictError(
-                f"gateway: {self._holder(LockRange.INSTANCE)} is already running in this network namespace",
+                f"gateway: {other} is already running in this network namespace",
                 hint="stop that one first; two would undo each other's changes",
             )
         try:
@@ -140,6 +148,13 @@ class GatewayLock:
         free = struct.unpack(_FLOCK, answer)[0] == fcntl.F_UNLCK
         return None if free else self._holder(LockRange.INSTANCE)
 
+    def _when_ended(self, found: Callable[[], Holder | None]) -> Holder | None:
+        """The instance that is `found`; of one that has ended not before others have had time to end with it."""
+        deadline = time.monotonic() + _LINGERING
+        while (other := found()) and other.has_ended and time.monotonic() < deadline:
+            time.sleep(_PAUSES[1])
+        return other
+
     def _is_there(self) -> bool:
         """Opens the file, but makes none. Raises OSError."""
         if self._fd is None:
@@ -150,7 +165,7 @@ class GatewayLock:
         return True
 
     def _refuse_instance(self) -> None:
-        if self._alone and (found := self.instance()):
+        if self._alone and (found := self._when_ended(self.instance)):
             raise ConflictError(
                 f"gateway: {found} is running: it would restore at once what is removed",
                 hint=f"stop it first: systemctl stop nvi-operator, or kill {found.pid}",

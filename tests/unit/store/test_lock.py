@@ -96,6 +96,22 @@ def test_kill_9_of_the_holder_frees_it(run: Path, hold: Hold) -> None:
             assert ours.instance() is None
 
 
+@pytest.mark.parametrize("what", ["running", "changing"])
+def test_what_outlives_a_killed_daemon_for_a_moment_is_not_in_the_way(run: Path, what: str) -> None:
+    outlived = """
+import os, subprocess, sys
+from pathlib import Path
+from nvi_operator.store.lock import GatewayLock
+lock = GatewayLock(7, "nvictl run", directory=Path(sys.argv[1]))
+with lock.running():
+    subprocess.Popen(["sleep", "0.5"], stdout=subprocess.DEVNULL, pass_fds=lock.shared())
+    os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", outlived, run], check=True)
+    with closing(lock(run, 20, alone=True)) as ours, getattr(ours, what)():
+        assert ours.instance() is None
+
+
 def test_one_instance_runs_and_others_may_change_beside_it_but_for_those_that_must_be_alone(
     run: Path, hold: Hold
 ) -> None:
