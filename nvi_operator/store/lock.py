@@ -127,9 +127,7 @@ class GatewayLock:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Within, this process is the instance. ConflictError if another is."""
-        if other := self._when_ended(
-            lambda: None if self._try(LockRange.INSTANCE) else self._holder(LockRange.INSTANCE)
-        ):
+        if other := self._when_ended(self._other_instance):
             raise ConflictError(
                 f"gateway: {other} is already running in this network namespace",
                 hint="stop that one first; two would undo each other's changes",
@@ -148,8 +146,12 @@ class GatewayLock:
         free = struct.unpack(_FLOCK, answer)[0] == fcntl.F_UNLCK
         return None if free else self._holder(LockRange.INSTANCE)
 
+    def _other_instance(self) -> Holder | None:
+        """None once this process is the instance."""
+        return None if self._try(LockRange.INSTANCE) else self._holder(LockRange.INSTANCE)
+
     def _when_ended(self, found: Callable[[], Holder | None]) -> Holder | None:
-        """The instance that is `found`; of one that has ended not before others have had time to end with it."""
+        """Who is `found` to be the instance. Where that has ended, what shared the lock with it may still end."""
         deadline = time.monotonic() + _LINGERING
         while (other := found()) and other.has_ended and time.monotonic() < deadline:
             time.sleep(_PAUSES[1])
