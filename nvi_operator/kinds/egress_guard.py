@@ -102,7 +102,7 @@ def _answers(topology: Topology) -> Iterator[GuardEntry]:
 def _entries(topology: Topology, ifname: str, family: Family) -> Iterator[GuardEntry]:
     inside = Prefixes(topology.inside_networks(family))
     own = Prefixes(_sources(topology, family, lambda name: name == ifname))
-    further = [ip_network(address) for address, on in topology.unlisted(family).items() if on != ifname]
+    further = [ip_network(a) for a, uplink in topology.unlisted(family).items() if uplink.interface.ifname != ifname]
     other = Prefixes(fewest((*_sources(topology, family, lambda _: True), *topology.displaced, *further), family))
     rules = tuple(_rules(topology, ifname, family))
 

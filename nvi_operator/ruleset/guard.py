@@ -157,7 +157,7 @@ def _out_by(topology: Topology, ifname: str) -> Iterator[Rule]:
 def _others(topology: Topology, ifname: str, family: Family) -> Iterator[Match]:
     """Sources of the other uplinks: the gateway's own packets have to use the uplink of their source as well."""
     single = [n for n in topology.displaced if n.version == family]
-    single += [ip_network(address) for address, on in topology.unlisted(family).items() if on != ifname]
+    single += [ip_network(a) for a, uplink in topology.unlisted(family).items() if uplink.interface.ifname != ifname]
     for other in topology.uplink_ifnames:
         if other != ifname:
             networks = _sources(topology, other, family)

@@ -152,27 +152,34 @@ class Topology:
             named.add(way.own)
         return tuple(uplink for uplink in self.uplinks if uplink.name in named)
 
-    def unlisted(self, family: Family) -> dict[Address, str]:
-        """Addresses on uplinks' interfaces that no uplink has, with the interfaces: programs may be bound to them.
+    def unlisted(self, family: Family) -> dict[Address, Uplink]:
+        """Addresses on uplinks' interfaces that no uplink has, with the uplink in whose network they are, or else the
+        first of the interface: programs may be bound to them.
 
         None where they are many: each takes a FIB rule.
         """
         return self._unlisted[family]
 
     @cached_property
-    def _unlisted(self) -> dict[Family, dict[Address, str]]:
-        found: dict[Family, dict[Address, str]] = {}
+    def _unlisted(self) -> dict[Family, dict[Address, Uplink]]:
+        found: dict[Family, dict[Address, Uplink]] = {}
         times, on_uplinks = Counter(address for _, address in self.local), set(self.uplink_ifnames)
         for family in FAMILIES:
             known = Prefixes(network for uplink in self.uplinks for network in uplink.sources(family))
             further = {
-                address: ifname
+                address: self._beside(address, ifname)
                 for ifname, address in self.local
                 if address.version == family and ifname in on_uplinks and times[address] == 1
                 if not address.is_link_local and not known.cover(ip_network(address))
             }
             found[family] = further if len(further) <= MAX_RULED_SOURCES else {}
         return found
+
+    def _beside(self, address: Address, ifname: str) -> Uplink:
+        """The uplink on this interface that has an address in the same network, or the first."""
+        on_it = [uplink for uplink in self.uplinks if uplink.interface.ifname == ifname]
+        networks = [network for network in on_it[0].on_link if address in network]
+        return next((u for u in on_it if any(own in n for own in u.addresses for n in networks)), on_it[0])
 
     def is_told_its_source(self, uplink: Uplink, family: Family) -> bool:
         """Has the wire no address of the family, and another interface one that is routed here? The kernel would take

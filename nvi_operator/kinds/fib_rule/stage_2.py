@@ -15,6 +15,7 @@ from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import (
     MAIN,
+    MAX_RULED_SOURCES,
     OWN_CONNECTED,
     OWN_DEFAULT,
     TENANT_MASK,
@@ -110,7 +111,7 @@ def stage_2(topology: Topology, family: Family) -> Iterator[FibRule]:
     )
     yield from _honoured(topology, family)
     # Before the sources: for an error to an inside host without a route IPv6 takes an uplink's.
-    if topology.inside_networks(family) and topology.uplinks and not topology.by_source_map:
+    if topology.inside_networks(family) and 0 < len(topology.uplink_ifnames) <= MAX_RULED_SOURCES:
         # A socket that is bound to an uplink's interface, such as a DHCP client's, means no inside host. Not past
         # dozens of uplinks, for the price that all packets pay.
         for ifname in topology.uplink_ifnames:
@@ -138,9 +139,8 @@ def stage_2(topology: Topology, family: Family) -> Iterator[FibRule]:
                 mark=stage | uplink_bits(uplink.slot),
                 mask=stage | UPLINK_MASK,
             )
-    for address, ifname in topology.unlisted(family).items():
-        table = next(u.table for u in topology.uplinks if u.interface.ifname == ifname)
-        yield FibRule(family, at.unlisted, "lookup", table, iif="lo", source=str(ip_network(address)))
+    for address, uplink in topology.unlisted(family).items():
+        yield FibRule(family, at.unlisted, "lookup", uplink.table, iif="lo", source=str(ip_network(address)))
     yield from _answers_of_others(topology, family)
     yield from _answers_to_the_far_side(topology, family)
     way = topology.default_way(family)

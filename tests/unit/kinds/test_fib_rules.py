@@ -7,12 +7,14 @@ from itertools import pairwise
 import pytest
 
 from nvi_operator.kind import Phase
-from nvi_operator.kinds.fib_rule import FIB_RULE, MAIN
+from nvi_operator.kinds.fib_rule import FIB_RULE
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts
+from nvi_operator.topology.numbers import MAIN
 from nvi_operator.topology.resolve import resolve
+from tests.unit.topology.gateways import link, topology
 
 HEAD = "apiVersion: nvi-operator/v1\nkind: Gateway\nmetadata: { name: edge }\nspec:\n"
 UPLINKS = """
@@ -170,6 +172,20 @@ def test_with_a_source_map_only_the_gateways_own_addresses_have_rules() -> None:
     translated = many.replace("addresses: 198.51.100.2", "addresses: 198.51.100.2, translateTo: 198.51.100.5")
     assert translated != many
     assert texts(translated, 1600) == own
+
+
+def test_many_sources_leave_what_is_bound_to_an_uplinks_interface_past_the_inside() -> None:
+    many = PLAIN.replace("198.51.100.16/28", "[" + ", ".join(f"198.51.100.{n}" for n in range(5, 105, 3)) + "]")
+    assert texts(many, 1509) == texts(PLAIN, 1509) == {"iif lo oif wan0 goto 1599", "iif lo oif wan1 goto 1599"}
+
+
+def test_a_further_address_of_two_uplinks_on_one_wire_leaves_by_the_one_in_whose_network_it_is() -> None:
+    wire = link("wan0", "203.0.113.2/29", "198.51.100.2/29", "198.51.100.3/29", "192.0.2.9/24")
+    shared = topology(PLAIN.replace("wan1", "wan0"), link("lan0"), wire)
+    assert {str(address): uplink.name for address, uplink in shared.unlisted(4).items()} == {
+        "198.51.100.3": "isp-b",
+        "192.0.2.9": "isp-a",
+    }
 
 
 def test_a_gateway_without_ipv6_has_no_ipv6_rules() -> None:
