@@ -11,7 +11,9 @@ Every packet meets these rules and hardly any is dropped, so the most frequent c
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import ip_network
+from itertools import chain
 
 from nvi_operator.language.model.values import Family, Network
 from nvi_operator.nft.ast import (
@@ -50,6 +52,9 @@ def guard_chains(topology: Topology) -> Iterator[Chain]:
     yield Chain("guard", Hook("filter", "postrouting", GUARD), tuple(_ways_out(topology)))
     if any(topology.far(family) for family in topology.families):
         yield Chain(_ANSWERS, None, tuple(_answers_only(topology)))
+    for family in topology.families:
+        if any(of_no_rule(topology, family)):
+            yield Chain(_unasked_chain(family), None, tuple(_unasked(topology, family)))
     yield Chain(_STRAY, None, (*_memberships(topology), *_may_leave(topology, f.RETURN), f.drop("leak_untranslated")))
     for ifname in topology.uplink_ifnames:
         yield Chain(_chain_name(topology, ifname), None, tuple(_out_by(topology, ifname)))
@@ -91,18 +96,30 @@ def of_no_rule(topology: Topology, family: Family) -> Iterator[Rule]:
 
 
 def _unasked(topology: Topology, family: Family) -> Iterator[Rule]:
-    """The same of packets for which no rule of sourceNat was asked: of no flow, and answers to an inside address."""
-    others = list(of_no_rule(topology, family))
-    answers = Match(f.CT_DIRECTION, "==", "reply"), Match(f.CT_STATUS, "not in", frozenset({"dnat"}))
-    for which in ((Match(f.CT_STATE, "in", frozenset({"invalid"})),), answers) if others else ():
-        way = (*which, f.leaves_by_device(topology))
-        for conditions in topology.unchanged(family):
-            for ports in f.by_protocol(conditions):
-                yield (*way, *f.of_conditions(conditions, ports), f.RETURN)
-        for matches in to_the_far_side(topology, family):
-            yield (*way, *matches, f.RETURN)
-        for matches in others:
-            yield (*way, *matches, *f.drop("leak_untranslated"))
+    """What no rule of sourceNat is asked for: packets of no flow, answers to an inside address, and packets of flows
+    that conntrack knew before there was this rule, when none covered them.
+
+    Such a flow is told by its networks and ports: what only its first packet bore was asked when it opened. An error
+    about an exempt flow is part of it.
+    """
+    opened, answers = (Match(f.CT_DIRECTION, "==", direction) for direction in ("original", "reply"))
+    yield (opened, Match(f.CT_STATE, "in", frozenset({"related"})), f.RETURN)
+    for conditions in topology.unchanged(family):
+        yield from ((opened, *matches, f.RETURN) for matches in _all_of(replace(conditions, dscps=(), mark=None)))
+    yield (opened, *f.not_from_uplinks(topology), *f.drop("leak_untranslated"))
+    yield (opened, f.RETURN)
+    yield (answers, f.is_dnated(), f.RETURN)
+    for matches in (
+        *to_the_far_side(topology, family),
+        *chain.from_iterable(map(_all_of, topology.unchanged(family))),
+    ):
+        yield (*matches, f.RETURN)
+    yield f.drop("leak_untranslated")
+
+
+def _all_of(conditions: Conditions) -> Iterator[list[Statement]]:
+    for ports in f.by_protocol(conditions):
+        yield f.of_conditions(conditions, ports)
 
 
 def _ways_out(topology: Topology) -> Iterator[Rule]:
@@ -110,7 +127,8 @@ def _ways_out(topology: Topology) -> Iterator[Rule]:
         for matches in to_the_far_side(topology, family):
             yield (*matches, f.leaves_by_device(topology), Verdict("jump", _ANSWERS))
     for family in topology.families:
-        yield from _unasked(topology, family)
+        for matches in of_no_rule(topology, family):
+            yield (*matches, f.leaves_by_device(topology), Verdict("jump", _unasked_chain(family)))
     yield (f.leaves_by_device(topology), f.RETURN)
     jumps = {ifname: Verdict("jump", _chain_name(topology, ifname)) for ifname in topology.uplink_ifnames}
     if len(jumps) <= _FEW:
@@ -225,6 +243,10 @@ def _not_public(topology: Topology, family: Family) -> Iterator[Statement]:
     overlapping = tuple(n for n in public if any(n.overlaps(i) for i in inside))
     if overlapping:
         yield f.in_networks(f.saddr(family), overlapping, op="!=")
+
+
+def _unasked_chain(family: Family) -> str:
+    return f"unasked_{family}"
 
 
 def _chain_name(topology: Topology, ifname: str) -> str:

@@ -139,6 +139,27 @@ def test_of_a_host_only_the_flows_that_are_exempt_keep_their_source(
     assert site.leaks() == 0
 
 
+def test_a_flow_that_no_rule_covered_is_not_exempt_by_a_later_rule_for_others(
+    site: Site, gateway: GatewayHost, dataplane: str
+) -> None:
+    """Conntrack knows it as one that stays untranslated, and its packets are asked for no rule of sourceNat again."""
+    gateway.apply(replaced_rules(dataplane, "{name: kept, ports: 53/udp, as: isp-a}"))
+    flows = [
+        packets.udp(source, far, 443)
+        for source, far in ((site.client.address, site.far.address), (site.client.address6, site.far.address6))
+    ]
+    seen = gateway.counters()["stage_1"]
+    for flow in flows:
+        site.client.inject("eth0", flow, to=site.gateway.mac("lan0"))
+    until(lambda: gateway.counters()["stage_1"] == seen + 2, "conntrack knows both flows")
+    gateway.apply(replaced_rules(dataplane, "{name: kept, ports: 54/udp, as: unchanged}"))
+    before = gateway.counters()["leak_untranslated"]
+    for flow in flows:
+        site.client.inject("eth0", flow, to=site.gateway.mac("lan0"))
+    until(lambda: gateway.counters()["leak_untranslated"] == before + 2, "their packets are counted")
+    assert site.leaks() == 0
+
+
 def test_a_flow_that_is_exempt_by_port_leaves_as_it_is(site: Site, gateway: GatewayHost, dataplane: str) -> None:
     gateway.apply(replaced_rules(dataplane, "{name: kept, ports: 54/udp, as: unchanged}"))
     for far in (site.far.address, site.far.address6):
