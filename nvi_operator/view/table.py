@@ -80,9 +80,10 @@ class TextTable:
 
 
 def labelled(label: Piece, text: str, width: int | None, style: str = "") -> Iterator[Piece]:
-    """A label, and a text that hangs behind it where `width` is too narrow for one line."""
+    """A label, and a text that hangs behind it where it has several lines, or `width` is too narrow for one."""
     indent = len(unstyled(label))
-    first, *others = [text] if width is None else _words(text, width - indent)
+    rows = text.splitlines() or [""]
+    first, *others = rows if width is None else [words for row in rows for words in _words(row, width - indent)]
     yield (*label, Segment(first, style))
     for words in others:
         yield line(" " * indent + words, style)

@@ -150,10 +150,11 @@ def test_the_first_lines_say_which_revision_and_whether_it_is_in_sync_or_why_not
     assert drawn(data(differences=2)).startswith("gateway edge at a1b2c3d (main): 2 differences from the spec")
     wrong = data()
     assert wrong["daemon"]
-    wrong["daemon"]["errors"].append("gateway.yaml:3:5: no such uplink")
-    assert drawn(wrong).splitlines()[:2] == [
+    wrong["daemon"]["errors"].append("gateway.yaml:3:5: no such uplink\n  hint: did you mean 'isp-a'?")
+    assert drawn(wrong).splitlines()[:3] == [
         "gateway edge at a1b2c3d (main): degraded: 1 error",
         "error   gateway.yaml:3:5: no such uplink",
+        "          hint: did you mean 'isp-a'?",
     ]
 
 

@@ -73,6 +73,8 @@ def test_a_labelled_text_hangs_behind_its_label() -> None:
         "        wan0 now",
     ]
     assert lines_of(labelled(label, text, None)) == ["note    main has no IPv6 default route through wan0 now"]
+    for width in (30, None):
+        assert lines_of(labelled(label, "one\n  two", width)) == ["note    one", "          two"]
 
 
 def test_a_table_without_rows_is_its_title_and_heading() -> None:
