@@ -112,12 +112,12 @@ class GatewayLock:
         BusyError after `wait` seconds; ConflictError if an instance runs and we have to be alone.
         """
         if not self._depth:
-            self._refuse_instance()
+            self.refuse_instance()
             self._acquire()
         self._depth += 1
         try:
             if self._depth == 1:
-                self._refuse_instance()  # one may have started during the wait
+                self.refuse_instance()  # one may have started during the wait
             yield
         finally:
             self._depth -= 1
@@ -166,7 +166,8 @@ class GatewayLock:
                 return False
         return True
 
-    def _refuse_instance(self) -> None:
+    def refuse_instance(self) -> None:
+        """ConflictError if an instance runs and we have to be alone."""
         if self._alone and (found := self._when_ended(self.instance)):
             raise ConflictError(
                 f"gateway: {found} is running: it would restore at once what is removed",

@@ -17,6 +17,7 @@ import pytest
 from nvi_operator.rollout.saved_plan import MAGIC
 from tests.lab import GatewayHost, Lab, Site, dual_wan
 from tests.lab.command import ROOT
+from tests.lab.daemon import Daemon
 from tests.netns.scenarios import spec
 from tests.netns.test_history import WITHOUT_WEB
 
@@ -162,6 +163,21 @@ def test_down_asks_at_a_terminal(gateway: GatewayHost) -> None:
         code, said = answered(gateway, answer, "down")
         assert (code, b"Remove the gateway?" in said) == (expected, True)
         assert bool(gateway.owned()) is bool(expected)
+
+
+def test_nothing_is_asked_where_down_is_refused(gateway: GatewayHost, tmp_path: Path) -> None:
+    gateway.apply(spec())
+    gateway.nvictl("suspend", "--reason", "a test")
+    code, said = answered(gateway, b"y\n", "down")
+    assert (code, b"changes are suspended" in said, b"Remove the gateway?" in said) == (1, True, False), said
+    gateway.nvictl("resume")
+    daemon = Daemon(gateway.host, gateway.spec(spec()), tmp_path / "log")
+    try:
+        daemon.until("in sync")
+        code, said = answered(gateway, b"y\n", "down")
+        assert (code, b"is running" in said, b"Remove the gateway?" in said) == (1, True, False), said
+    finally:
+        daemon.stop()
 
 
 def test_an_apply_that_ends_live_flows_asks_at_a_terminal(site: Site, gateway: GatewayHost) -> None:

@@ -29,19 +29,17 @@ def run(context: Context) -> int:
     arguments = context.arguments
     compiler, numbers = context.compiler()
     decisions = context.decisions(keeps_on=True)
-    ask(arguments, "Remove the gateway? Inside hosts lose their way out.")
-    with (
-        closing(context.lock(alone=True)) as lock,
-        context.history() as history,
-        spinner("removing everything"),
-        Kernel(numbers, lock=lock) as kernel,
-    ):
-        attempt = context.attempt(history, Content(compiler.name))
-        around = Around(lambda: refuse_suspended(decisions.read()), done=lambda: _settle(decisions))
-        outcome = reconcile_once(kernel, Compiler(compiler.name, None), attempt, around)
-        outcome.raise_failure()
-        warn((*decisions.warnings, *kernel.warnings))
-        _tidy(lock)
+    with closing(context.lock(alone=True)) as lock:
+        lock.refuse_instance()
+        refuse_suspended(decisions.read())
+        ask(arguments, "Remove the gateway? Inside hosts lose their way out.")
+        with context.history() as history, spinner("removing everything"), Kernel(numbers, lock=lock) as kernel:
+            attempt = context.attempt(history, Content(compiler.name))
+            around = Around(lambda: refuse_suspended(decisions.read()), done=lambda: _settle(decisions))
+            outcome = reconcile_once(kernel, Compiler(compiler.name, None), attempt, around)
+            outcome.raise_failure()
+            warn((*decisions.warnings, *kernel.warnings))
+            _tidy(lock)
     if arguments.output == "json" or not arguments.quiet:
         show_plan(arguments, compiler.name, outcome.plan, removed)
     return 0
