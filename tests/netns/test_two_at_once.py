@@ -132,6 +132,25 @@ def test_an_apply_that_is_killed_beside_a_down_leaves_a_closed_gateway(
         assert site.leaks() == 0
 
 
+def test_an_apply_that_is_stopped_at_any_moment_lets_nothing_leak_and_ends_when_it_goes_on(
+    site: Site, race: Race, prober: Prober
+) -> None:
+    rng = random.Random(SEED)
+    for name in ("A", "B") * 2:
+        stopped = race.start("apply", name)
+        moment = time.monotonic() + rng.uniform(0, LONGEST / 3)
+        while time.monotonic() < moment:
+            prober.send()
+        stopped.send(signal.SIGSTOP)
+        for _ in range(100):
+            prober.send()
+        stopped.send(signal.SIGCONT)
+        while stopped.code is None:
+            prober.send()
+        assert (stopped.code, race.holds()) == (0, name), f"NVI_SEED={SEED}: {stopped.text}"
+        assert site.leaks() == 0, f"NVI_SEED={SEED}"
+
+
 def test_any_two_at_random_end_in_one_of_them_and_nothing_leaks(site: Site, race: Race, prober: Prober) -> None:
     rng = random.Random(SEED)
     print(f"NVI_SEED={SEED} NVI_ROUNDS={ROUNDS}")
