@@ -149,7 +149,7 @@ def test_a_gateway_with_many_public_addresses_finds_their_uplink_by_map(
     gateway.apply(text)
     site.far.serve(443)
     rules = site.gateway.run("ip", "rule").stdout
-    assert len(rules.splitlines()) < 30
+    assert len(rules.splitlines()) < 40  # as many as with a few prefixes; one for each would be 200
     for host, seen, isp in ((site.client, odd[7], "isp-a"), (site.server, more[9], "isp-b")):
         before = site.used()
         with host.connect(site.far.address, 443) as flow:
