@@ -55,7 +55,7 @@ class Holder:
 
     @property
     def has_ended(self) -> bool:
-        """Does only a process still hold the lock that shared it with this one?"""
+        """Is the process gone? Then one that it shared the lock with still holds it."""
         return self.pid != 0 and not Path("/proc", str(self.pid)).exists()
 
 
