@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -134,6 +136,18 @@ def test_a_stop_and_a_restart_keep_the_dataplane() -> None:
     run("systemctl", "start", UNIT)
     assert dataplane() == before
     run("systemctl", "restart", UNIT)
+    assert dataplane() == before
+
+
+def test_a_daemon_that_hangs_is_ended_by_the_watchdog_and_started_again_while_the_gateway_stays() -> None:
+    """Stopped, it does not feed the watchdog: WatchdogSec of the unit goes by."""
+    before, pid, restarts = dataplane(), shown("MainPID"), int(shown("NRestarts"))
+    os.kill(int(pid), signal.SIGSTOP)
+    until(lambda: "Watchdog timeout" in journal(), "the watchdog")
+    assert dataplane() == before
+    until(lambda: int(shown("NRestarts")) == restarts + 1, "systemd starts it again")
+    until(up, "the unit in sync")
+    assert shown("MainPID") != pid
     assert dataplane() == before
 
 
