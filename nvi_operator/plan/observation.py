@@ -21,7 +21,7 @@ from nvi_operator.language.model.settings import Numbers
 from nvi_operator.nft.ast import NamedSet, Table
 from nvi_operator.nft.wire.attributes import WireError
 from nvi_operator.nft.wire.packed_elements import packed
-from nvi_operator.plan.sealed import opened, sealed
+from nvi_operator.plan.sealed import opened, other_version, sealed
 from nvi_operator.plan.typed_json import reader
 from nvi_operator.state.host import HostState, Object
 from nvi_operator.topology.facts import Facts, LinkFact
@@ -65,7 +65,6 @@ class Observation:
         kept = ((ref.kind, obj) for ref, obj in self.live if ref.kind != MODULE.name)
         data = {
             "nviState": VERSION,
-            "nvictl": __version__,
             "taken": self.taken,
             "numbers": self.numbers.model_dump(mode="json", by_alias=True),
             "flowCache": self.flow_cache,
@@ -83,8 +82,8 @@ def read_observation(data: bytes, name: str) -> Observation:
         raise NviError(f"{name}: reading the saved state: it is damaged, or no JSON: {error}", hint=_AGAIN) from error
     if not isinstance(found, dict) or "nviState" not in found:
         raise NviError(f"{name}: reading the saved state: it is JSON, but not a saved state", hint=_AGAIN)
-    by = found.get("nvictl")
-    other = "" if by == __version__ else f" of nvictl {by!s:.20} by {__version__}"
+    by = other_version(found)
+    other = f" of nvictl {by} by {__version__}" if by else ""
     try:
         found = opened(found)
         if found["nviState"] != VERSION:

@@ -2,7 +2,7 @@
 
 The file holds the spec, and of each step what it does and the hashes of the object before and after it: of 100,000
 forwards the objects themselves would be megabytes. It is applied where it was made, if the plan of then has just the
-same steps.
+same steps: that is asked of another version of nvictl as well, and is all that is asked of it.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nvi_operator import __version__
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import ConflictError, NviError, printable
 from nvi_operator.history.revision import Content
 from nvi_operator.plan.change import Change, Plan
-from nvi_operator.plan.sealed import opened, sealed
+from nvi_operator.plan.sealed import opened, other_version, sealed
 from nvi_operator.rollout.place import namespace
 from nvi_operator.view.plain import plain_object
 from nvi_operator.view.plan import change_lines
 
 _MARK = "nviPlan"
-MAGIC = f'{{"{_MARK}": 2,'.encode()
+_FORMAT = 3
+MAGIC = f'{{"{_MARK}": '.encode()  # the format follows
 _SHOWN = 40  # lines of a difference
 _LARGE = 1 << 16  # bytes: of larger files only the name is told
 
@@ -49,13 +51,16 @@ class SavedStep:
 
 @dataclass(frozen=True)
 class SavedPlan:
-    """`root` is where the spec was loaded from, `machine` and `namespace` where the plan was made."""
+    """`root` is where the spec was loaded from, `machine` and `namespace` where the plan was made; `made_by` is the
+    version of nvictl that made it, empty where it is this one.
+    """
 
     machine: str
     namespace: str
     root: str
     content: Content
     steps: tuple[SavedStep, ...]
+    made_by: str = ""
 
     @classmethod
     def of(cls, root: Path, content: Content, plan: Plan) -> SavedPlan:
@@ -90,7 +95,8 @@ class SavedPlan:
             return
         gone = [f"- {step.line}" for step in self.steps if step not in now]
         new = [f"+ {step.line}" for step in now if step not in self.steps]
-        raise _changed("the kernel", [*gone, *new] or ["  the same steps, in another order"])
+        version = f" or nvictl ({self.made_by} then, {__version__} now)" if self.made_by else ""
+        raise _changed(f"the kernel{version}", [*gone, *new] or ["  the same steps, in another order"])
 
     def json(self) -> bytes:
         files = {name: b64encode(data).decode() for name, data in self.content.files.items()}
@@ -102,7 +108,7 @@ class SavedPlan:
             "files": files,
             "steps": [asdict(step) for step in self.steps],
         }
-        return MAGIC + sealed(rest)[1:]
+        return MAGIC + f"{_FORMAT},".encode() + sealed(rest)[1:]
 
 
 def is_saved_plan(path: Path) -> bool:
@@ -115,15 +121,21 @@ def is_saved_plan(path: Path) -> bool:
 
 def read(path: Path) -> SavedPlan:
     """Raises NviError."""
+    made_by = ""
     try:
-        data = opened({name: value for name, value in json.loads(path.read_bytes()).items() if name != _MARK})
+        found = json.loads(path.read_bytes())
+        made_by = other_version(found)
+        if (form := found.pop(_MARK)) != _FORMAT:
+            raise ValueError(f"its format is {form!r:.20}, and this nvictl knows {_FORMAT}")
+        data = opened(found)
         files = {str(name): b64decode(text, validate=True) for name, text in data["files"].items()}
         steps = tuple(SavedStep(**step) for step in data["steps"])
         content = Content(str(data["gateway"]), files)
-        return SavedPlan(str(data["machine"]), str(data["namespace"]), str(data["root"]), content, steps)
+        return SavedPlan(str(data["machine"]), str(data["namespace"]), str(data["root"]), content, steps, made_by)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        version = f" of nvictl {made_by} by {__version__}" if made_by else ""
         raise NviError(
-            f"{path}: reading the plan: {error}", hint="make it again: nvictl plan --out FILE DIR"
+            f"{path}: reading the plan{version}: {error}", hint="make it again: nvictl plan --out FILE DIR"
         ) from error
 
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from nvi_operator import __version__
+from nvi_operator.plan.sealed import sealed
 from nvi_operator.rollout.saved_plan import MAGIC
 from tests.lab import GatewayHost, Lab, Site, dual_wan
 from tests.lab.command import ROOT
@@ -85,6 +87,34 @@ def test_a_plan_that_another_lease_would_change_is_refused_before_its_first_step
     assert "nvi0" not in gateway.host.run("ip", "-br", "link").stdout
 
 
+def test_a_plan_of_another_version_is_applied_where_it_is_the_same_steps_and_the_version_is_told(
+    gateway: GatewayHost, tmp_path: Path
+) -> None:
+    """As where nvictl is upgraded between the review and the apply."""
+    file = tmp_path / "plan"
+    gateway.nvictl("plan", gateway.spec(spec()), "--out", file)
+    mark, _, rest = file.read_bytes().partition(b",")
+    made = json.loads(b"{" + rest)
+
+    def of_another_version(steps: list[Any]) -> None:
+        altered = {name: value for name, value in made.items() if name != "sha256"} | {
+            "nvictl": "0.0.9",
+            "steps": steps,
+        }
+        file.write_bytes(mark + b"," + sealed(altered)[1:])
+
+    of_another_version(made["steps"][1:])
+    refused = gateway.nvictl("apply", file, check=False)
+    assert refused.returncode == 1
+    assert f"plan: the kernel or nvictl (0.0.9 then, {__version__} now) is no longer what" in refused.stderr
+    assert gateway.owned() == []
+
+    of_another_version(made["steps"])
+    done = gateway.nvictl("apply", file)
+    assert f"nvictl 0.0.9 made it, and this is {__version__}" in done.stderr
+    assert not gateway.differences(spec())
+
+
 def test_an_included_file_is_a_part_of_the_plan(gateway: GatewayHost, tmp_path: Path) -> None:
     file, text = tmp_path / "plan", spec() + "  forwardsFrom: many.csv\n"
     directory = gateway.spec(text)
@@ -108,7 +138,8 @@ def test_a_damaged_or_edited_plan_is_told_and_no_other_file_becomes_one(gateway:
             good[:steps] + good[steps:].replace(b"create", b"update", 1),
             "its checksum differs: it was damaged or edited",
         ),
-        (MAGIC + b'"a":' + b"[" * 100_000, "reading the plan: "),
+        (MAGIC + b'3,"a":' + b"[" * 100_000, "reading the plan: "),
+        (MAGIC + b'2,"a":1}', "reading the plan of nvictl unknown by"),
     ):
         file.write_bytes(bad)
         refused = gateway.nvictl("apply", file, check=False)

@@ -23,13 +23,17 @@ def _saved(context: Context) -> int:
     """Apply a file that `nvictl plan --out` wrote."""
     from pathlib import Path
 
+    from nvi_operator import __version__
     from nvi_operator.cli.applying import apply
+    from nvi_operator.cli.output import tell
     from nvi_operator.rollout.content import content_of, host_of, loaded_from
     from nvi_operator.rollout.saved_plan import read
 
     arguments = context.arguments
     path, saved = arguments.spec, read(arguments.spec)
     saved.refuse_other_place()
+    if saved.made_by:
+        tell(f"{path}: nvictl {saved.made_by} made it, and this is {__version__}: applied if that is the same steps")
     arguments.spec, arguments.gateway = Path(saved.root), saved.content.gateway
     arguments.host = host_of(saved.content) or arguments.host
     now = content_of(context.load(), arguments.spec) if arguments.spec.exists() else None
