@@ -13,10 +13,20 @@ from nvi_operator.cli import options
 from nvi_operator.cli.context import Context
 from nvi_operator.cli.output import show
 
-WHAT = ("rules", "forwards", "translations", "pools")
+WHAT = {
+    "rules": "new flows by rule",
+    "forwards": "flows by forward, of the busiest ones",
+    "translations": "translated flows, before and after",
+    "pools": "how full the ports of addresses are",
+}
 
 
 def run(context: Context) -> int:
+    if context.arguments.what is None:
+        from nvi_operator.errors import NviError
+
+        listed = (f"\n    nvictl show nat {what:13} {meaning}" for what, meaning in WHAT.items())
+        raise NviError("show nat: nothing says what to show", hint=f"there are{''.join(listed)}")
     shown = {"rules": _rules, "forwards": _forwards, "translations": _translations, "pools": _pools}
     return shown[context.arguments.what](context)
 
@@ -87,8 +97,9 @@ def _pools(context: Context) -> int:
 def what(parser: ArgumentParser) -> None:
     parser.add_argument(
         "what",
-        choices=WHAT,
-        help="new flows by rule, flows by forward, translated flows, or how full the ports of addresses are",
+        nargs="?",  # so that the list of them is what a person reads who leaves it out
+        choices=list(WHAT),
+        help="; ".join(f"{what}: {meaning}" for what, meaning in WHAT.items()),
     )
     options.optional_spec("left out: what a running nvictl run follows")(parser)
     parser.add_argument("--top", metavar="N", type=options.count, default=20, help="at most so many (default: 20)")

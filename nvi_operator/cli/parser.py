@@ -14,6 +14,8 @@ from nvi_operator import __version__
 from nvi_operator.cli import commands, options
 from nvi_operator.cli.command import Command, Exits
 
+_MOST_LISTED = 10
+
 
 class _Parser(argparse.ArgumentParser):
     """argparse exits with 2 on wrong usage, which means that there are changes (`plan --detailed-exitcode`)."""
@@ -21,6 +23,25 @@ class _Parser(argparse.ArgumentParser):
     def _parse_optional(self, arg_string: str) -> Any:
         """The arrow of a packet (`nvictl explain`) is no option."""
         return None if arg_string == "->" else super()._parse_optional(arg_string)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """argparse would say of a command or action that is left out only that there must be one."""
+        found, unknown = super().parse_known_args(args, namespace)
+        for action in self._actions:
+            if action.nargs == argparse.PARSER and getattr(found, action.dest) is None:
+                self.error(f"no {action.dest} was given{self._listed(action)}")
+        return found, unknown
+
+    def _listed(self, action: argparse.Action) -> str:
+        """Where there are few, what each is for."""
+        choices = list(action._get_subactions())  # type: ignore[attr-defined]
+        if len(choices) > _MOST_LISTED:
+            return f": `{self.prog} --help` lists them"
+        formatter = self._get_formatter()
+        formatter.start_section("there are")
+        formatter.add_arguments(choices)
+        formatter.end_section()
+        return f"\n{formatter.format_help()}".rstrip()
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """argparse would list all commands."""
@@ -56,6 +77,7 @@ def find(arguments: argparse.Namespace) -> Command:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """`command` of the result names the command."""
     parser = make_parser(_named(sys.argv[1:] if argv is None else argv))
+    arguments: argparse.Namespace
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:  # argparse would not say to which command they were given
         parser.refuse(f"unrecognized arguments: {' '.join(unknown)}", arguments.command)
@@ -97,9 +119,7 @@ def _width() -> int:
 
 def _add(parser: argparse.ArgumentParser, word: str, found: Iterable[Command], formatter: Any) -> None:
     # With `prog`, because argparse would format the usage of the parser to find it out.
-    subparsers = parser.add_subparsers(
-        title=f"{word}s", dest=word, required=True, metavar=word.upper(), prog=parser.prog
-    )
+    subparsers = parser.add_subparsers(title=f"{word}s", dest=word, metavar=word.upper(), prog=parser.prog)
     for command in found:
         text = command.help
         made = subparsers.add_parser(

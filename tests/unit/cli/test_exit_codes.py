@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nvi_operator.cli import commands, main, options
+from nvi_operator.cli.nat import WHAT
 from nvi_operator.cli.once import reconcile_once
 from nvi_operator.language.load.loader import load_directory
 from nvi_operator.reconcile.compiler import Compiler
@@ -125,6 +126,25 @@ def test_the_help_of_a_command_ends_with_its_exit_codes() -> None:
 def test_a_misspelt_command_is_told_with_the_one_that_is_meant() -> None:
     assert nvictl("aply").stderr.endswith("nvictl: error: there is no command 'aply': did you mean 'apply'?\n")
     assert nvictl("show", "xyz").stderr.endswith("there is no action 'xyz': `nvictl show --help` lists them\n")
+
+
+def test_who_leaves_out_what_to_show_reads_what_there_is() -> None:
+    done = nvictl("show", "nat")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert [line.split()[3] for line in done.stderr.splitlines() if " show nat " in line] == list(WHAT)
+    assert max(map(len, done.stderr.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", [name for name, command in commands.load().items() if command.actions])
+def test_who_leaves_out_the_action_of_a_command_reads_what_there_is(command: str) -> None:
+    done = nvictl(command)
+    assert (done.returncode, done.stdout) == (1, "")
+    for action in commands.load()[command].actions:
+        assert f"\n  {action.name}" in done.stderr
+
+
+def test_who_gives_no_command_reads_where_they_are_listed() -> None:
+    assert nvictl().stderr.endswith("nvictl: error: no command was given: `nvictl --help` lists them\n")
 
 
 @pytest.mark.parametrize(
