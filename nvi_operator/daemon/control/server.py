@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nvi_operator.daemon.control.protocol import Request, event_line, parse_request, refusal, result
-from nvi_operator.daemon.control.streams import Connection, Streams, each
+from nvi_operator.daemon.control.streams import Connection, Refusal, Streams, each
 from nvi_operator.errors import CapabilityError, NviError
 from nvi_operator.events.record import EventLog, Record
 
@@ -70,8 +70,8 @@ class ControlServer:
             connection.send(self._answer(connection, line))
         return True
 
-    def refuse(self, connection: Connection, why: str) -> None:
-        connection.send(refusal(None, NviError(f"control socket: {why}")))
+    def refuse(self, connection: Connection, reason: Refusal) -> None:
+        connection.send(refusal(None, NviError(f"control socket: {reason.value}")))
 
     def ended(self, connection: Connection) -> None:
         self._subscribed.discard(connection)

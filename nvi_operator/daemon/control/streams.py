@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import field
+from enum import Enum
 from typing import Protocol
 
 from nvi_operator.dataclass import dataclass
@@ -85,6 +86,13 @@ class Connection:
             self.deadline = self.now() + PATIENCE
 
 
+class Refusal(Enum):
+    """Why a connection ends without an answer, in words."""
+
+    TOO_MANY = "too many connections"
+    TOO_LONG = f"a request has at most {LONGEST_REQUEST} bytes"
+
+
 class WireProtocol(Protocol):
     """What is spoken on the connections of one listener."""
 
@@ -94,7 +102,7 @@ class WireProtocol(Protocol):
         """Answer the first request in `received` and remove it. False: none is complete."""
         ...
 
-    def refuse(self, connection: Connection, why: str) -> None:
+    def refuse(self, connection: Connection, reason: Refusal) -> None:
         """Send why the connection ends."""
         ...
 
@@ -179,7 +187,7 @@ class Streams:
             connection = Connection(sock, _peer(sock), self._now, end=self._now() + language.seconds)
             most = self._most - (self._for_root if connection.peer.uid != 0 else 0)
             if len(self._connections) >= most:
-                language.refuse(connection, "too many connections")
+                language.refuse(connection, Refusal.TOO_MANY)
                 sock.close()
                 continue
             self._connections[sock.fileno()] = connection, language
@@ -220,7 +228,7 @@ class Streams:
         if served and not connection.waiting:
             connection.deadline = None
         if not served and len(connection.received) >= LONGEST_REQUEST:
-            language.refuse(connection, f"a request has at most {LONGEST_REQUEST} bytes")
+            language.refuse(connection, Refusal.TOO_LONG)
             connection.ending = True
         self._after(connection, again=served)
 

@@ -7,13 +7,17 @@ import socket
 import stat
 from collections.abc import Callable
 
-from nvi_operator.daemon.control.streams import Connection
+from nvi_operator.daemon.control.streams import Connection, Refusal
 from nvi_operator.kernel.errors import kernel_errors
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MOST = 64  # connections
 SECONDS = 10.0  # for a scrape, which is what Prometheus waits by default
 _BACKLOG = 64
+_REFUSED = {
+    Refusal.TOO_MANY: "503 Service Unavailable",  # a scraper may try again
+    Refusal.TOO_LONG: "431 Request Header Fields Too Large",  # RFC 6585
+}
 
 
 class MetricsPage:
@@ -43,8 +47,8 @@ class MetricsPage:
             connection.send(_response("200 OK", self._text(), body=method == b"GET"))
         return True
 
-    def refuse(self, connection: Connection, why: str) -> None:
-        connection.send(_response("503 Service Unavailable", why.encode() + b"\n"))
+    def refuse(self, connection: Connection, reason: Refusal) -> None:
+        connection.send(_response(_REFUSED[reason], f"{reason.value}\n".encode()))
 
     def ended(self, connection: Connection) -> None:
         return

@@ -151,7 +151,7 @@ def test_a_scraper_gets_the_page_and_others_are_told_where_it_is() -> None:
     assert ask("POST /metrics HTTP/1.1\r\n\r\n").startswith("HTTP/1.1 405 ")
     assert ask("HEAD /metrics HTTP/1.1\r\n\r\n").endswith("\r\n\r\n")
     with suppress(ConnectionResetError):  # there is more that was not read
-        assert ask("x" * 5000).startswith("HTTP/1.1 503 ")
+        assert ask("x" * 5000).startswith("HTTP/1.1 431 ")
     assert len(streams) == 0
     streams.close()
 
