@@ -12,7 +12,7 @@ garbage       when memory is collected; invalidation: when the flow cache is
 a new spec:     judge decides, deadline and proof wake it, recording writes the history
 a git source:   git_source: fetcher (child), proof, sync
 probes:         probes/ asks, health_state judges the answers
-what happened:  report makes events of outcomes; journal, hooks (webhook), metrics/, sdnotify pass them on
+what happened:  report makes events of outcomes; journal, hooks (webhook, subreaper), metrics/, sdnotify pass them on
 being asked:    control/ is the socket, answers what it says
 nat_log         another daemon, which shares nothing with this one but the kernel
 """

@@ -11,15 +11,18 @@ import os
 import resource
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import BinaryIO
 
 MOST_OUTPUT = 16 << 20  # bytes
+_ROUNDS = 100  # of looking for what forks faster than it is stopped
 
 
 class Child:
-    """Started at once, as the first of its own session, so that `kill` ends what it started. Raises OSError.
+    """Started at once, as the first of its own session. Raises OSError.
 
     `limited`: no file that it writes may have more than MOST_OUTPUT bytes; it gets SIGXFSZ (setrlimit(2)).
     """
@@ -52,10 +55,22 @@ class Child:
         self.pidfd = os.pidfd_open(self._process.pid)
 
     def kill(self) -> None:
-        """Kill the process and everything that it started."""
+        """Kill the process and what it started, in whatever session that is. What an ended descendant started is
+        found where `subreaper.py` began the process.
+        """
         self.killed = True
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        _signal(self._process.pid, signal.SIGSTOP)  # what is stopped starts nothing, and adopts what it has started
+        stopped = {self._process.pid}
+        for _ in range(_ROUNDS):
+            started = set(_descendants(self._process.pid)) - stopped
+            for pid in started:
+                _signal(pid, signal.SIGSTOP)
+            stopped |= started
+            if not started:
+                break
+        for pid in stopped:
+            _signal(pid, signal.SIGKILL)
+        self._kill_group()
 
     def wait(self, *, leaves: bool = False) -> tuple[int, bytes, bytes]:
         """Exit code, output, errors. Only once `pidfd` is readable; closes everything. `leaves`: what it started and
@@ -63,14 +78,36 @@ class Child:
         """
         code = self._process.wait()
         if not leaves:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self._kill_group()
         os.close(self.pidfd)
         texts = []
         for file in (self._output, self._errors):
             with file:
                 texts.append(os.pread(file.fileno(), file.tell(), 0))  # it has its position in common with the child
         return code, texts[0], texts[1]
+
+    def _kill_group(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    """By the parents that /proc tells: the kernel need not tell children (CONFIG_PROC_CHILDREN)."""
+    children = defaultdict[int, list[int]](list)
+    for each in Path("/proc").iterdir():
+        if each.name.isdigit():
+            with suppress(OSError):
+                children[int((each / "stat").read_bytes().rpartition(b")")[2].split()[1])].append(int(each.name))
+    found = [pid]
+    while found:
+        for child in children.pop(found.pop(), ()):
+            found.append(child)
+            yield child
 
 
 def _memory(data: bytes = b"", most: int = 0) -> BinaryIO:

@@ -33,6 +33,7 @@ QUEUE = 256  # events
 MOST_PRINTED = 65536  # bytes
 SHOWN = 20  # lines of that
 _LONGEST = 300  # characters of a line
+_SUBREAPER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("subreaper.py")))
 _WEBHOOK = (sys.executable, "-I", str(Path(__file__).with_name("webhook.py")), __version__)
 
 
@@ -172,7 +173,7 @@ class Hooks:
 
 def _start(hook: EventHook, record: Record) -> Child:
     """No shell. A web address is not among the arguments, which every user sees."""
-    command = list(_WEBHOOK) if hook.is_web else [hook.target]
+    command = _WEBHOOK if hook.is_web else (*_SUBREAPER, hook.target)
     head = f"{hook.target}\n".encode() if hook.is_web else b""
     known = {**_inherited(os.environ), **environment(record)}
     return Child(command, known, head + line(record), most=MOST_PRINTED)

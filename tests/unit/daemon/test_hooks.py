@@ -125,10 +125,15 @@ def test_a_program_that_prints_without_end_fills_no_log(
 def test_a_program_that_hangs_is_ended_with_its_children_and_the_loop_never_waits(
     program: Callable[[str], str], tmp_path: Path
 ) -> None:
-    station = Station(EventHook(program("sleep 1000 & echo $! >> pids; wait")), time_limit=0.2)
+    """Children in sessions of their own, and those that their parent has left behind."""
+    started = (
+        "sleep 1000 & echo $! >> pids; setsid sh -c 'echo $$ >> pids; sleep 1000 & (sleep 1000 & echo $! >> pids)'"
+    )
+    station = Station(EventHook(program(f"{started} & (setsid sleep 1000 & echo $! >> pids); wait")), time_limit=0.5)
     station.tell(DOWN)
     station.until(lambda: station.failures, "the report")
-    assert "not done within 0.2 s" in station.failures[0]
+    assert "not done within 0.5 s" in station.failures[0]
+    assert len((tmp_path / "pids").read_text().split()) == 4 * ATTEMPTS
     assert station.longest < 1.0
     for pid in (tmp_path / "pids").read_text().split():
         until(lambda pid=pid: not is_alive(int(pid)), "its child has ended")  # type: ignore[misc]
