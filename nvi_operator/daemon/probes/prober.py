@@ -28,6 +28,7 @@ from nvi_operator.topology.interfaces import Interface, Uplink
 from nvi_operator.topology.model import Topology
 
 _NEVER = float("inf")
+_CALM = 60.0  # seconds without a probe lost to a full connection tracking table, before the next is told
 _LATE = 0.05  # seconds; rounds that begin within it stay in step, and later ones are not made up for
 
 
@@ -70,7 +71,8 @@ class Prober:
     `follow` and `step` when an uplink or a server has another state.
 
     While conntrack `is_full`, which drops questions as it drops other new flows, no lost probe counts, and `say` is
-    told so. `now` is the clock that `next_due` is by, `day` the time of day. Close it.
+    told so: once, although a table at its limit is now full and now not. `now` is the clock that `next_due` is by,
+    `day` the time of day. Close it.
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class Prober:
         self._record = record
         self._is_full = is_full
         self._say = say
-        self._was_full = False
+        self._calm = 0.0  # when it is worth telling that the table is full
         self._before: Mapping[str | Server, HealthState] | None = None  # states of the daemon before, that still hold
         self.health = NO_HEALTH
 
@@ -171,10 +173,10 @@ class Prober:
         full = cache(self._is_full)
         for rounds in due:
             rounds.step(now, full)
-        if self._was_full or full.cache_info().currsize:  # or a probe was lost
-            if full() and not self._was_full:
+        if full.cache_info().currsize and full():  # asked where a probe was lost
+            if self._calm <= now:
                 self._say("the connection tracking table is full and drops probes: those that are lost do not count")
-            self._was_full = full()
+            self._calm = now + _CALM
         if before != [rounds.state.state for rounds in due]:
             self._tell()
             self.on_change()
