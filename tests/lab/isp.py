@@ -80,6 +80,16 @@ class Isp:
             """
         )
 
+    def cut(self) -> None:
+        """The line behind the ISP's router; the router itself stays."""
+        self.host.nft(
+            "table inet cut { chain c { type filter hook forward priority 0; policy drop; icmpv6 type != 1 drop; }; }"
+        )
+
+    def mend(self) -> None:
+        """After `cut`."""
+        self.host.nft("delete table inet cut")
+
     @property
     def foreign(self) -> int:
         return self.host.counter("isp", "foreign")

@@ -97,6 +97,32 @@ def test_one_inside_prefix_is_known_by_a_prefix_of_each_isp(edge: Site, gateway:
     assert edge.leaks() == 0
 
 
+def test_the_prefix_of_the_other_isp_is_taken_while_probes_say_that_one_is_down(
+    edge: Site, gateway: GatewayHost, dataplane: str, tmp_path: Path
+) -> None:
+    """Carrier, address, router and delegation stay: the line is cut behind the ISP's router."""
+    text = EDGE.format(dataplane=dataplane) + UPLINKS + PREFIX_NAT
+    health = f"health: {{ probes: ['{edge.far.address6}'], interval: 0.2, down: 2, up: 2, holdDown: 0.5 }}"
+    for interface in ("wan0", "wan1"):
+        text = text.replace(f"      interface: {interface}\n", f"      interface: {interface}\n      {health}\n")
+    daemon = Daemon(edge.gateway, gateway.spec(text), tmp_path / "log")
+    try:
+        daemon.until("in sync", seconds=60)
+        with edge.client.connect(edge.far.address6, 7, protocol="udp") as call:
+            assert call.seen == "2001:db8:a:102::10"
+            edge.isps["isp-a"].cut()
+            daemon.until("uplink isp-a: down", "1 ended", seconds=30)
+            assert call.again().seen == "2001:db8:b:102::10", "the next packet of the same flow"
+            assert seen(edge) == "2001:db8:b:102::10"
+            edge.isps["isp-a"].mend()
+            daemon.until("uplink isp-a: up", "in sync", seconds=30)
+            assert call.again().seen == "2001:db8:b:102::10", "it stays until it ends"
+        assert seen(edge) == "2001:db8:a:102::10"
+    finally:
+        daemon.stop(signal.SIGKILL)
+    assert edge.leaks() == 0
+
+
 def test_another_delegation_is_followed(edge: Site, gateway: GatewayHost, dataplane: str, tmp_path: Path) -> None:
     text = EDGE.format(dataplane=dataplane) + UPLINKS + PREFIX_NAT
     daemon = Daemon(edge.gateway, gateway.spec(text), tmp_path / "log")

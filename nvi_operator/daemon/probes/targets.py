@@ -294,7 +294,7 @@ class Stream(ProbeTarget):
     def _read(self, sock: socket.socket) -> None:
         part = sock.recv(_LONGEST_ANSWER)
         self._received = (self._received + part)[:_LONGEST_ANSWER]
-        line, end, _ = self._received.partition(b"\r\n")
+        line, end, _ = self._received.partition(b"\n")  # RFC 9112, 2.2: or CRLF, which `split` drops
         if not end and part and len(self._received) < _LONGEST_ANSWER:
             return
         words = line.split(None, 2)
