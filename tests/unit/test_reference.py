@@ -12,7 +12,7 @@ import pytest
 
 from nvi_operator.language.model.base import Entry, Model
 from nvi_operator.language.model.sections import LANGUAGE
-from nvi_operator.language.reference import operator_text, reference_text
+from tests.unit.reference import operator_text, reference_text
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = {"spec.md": reference_text, "operator.md": operator_text}

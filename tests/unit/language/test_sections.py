@@ -17,9 +17,9 @@ from nvi_operator.language.model.base import Model, fields_of
 from nvi_operator.language.model.fields import EntryFiles, Maybe, Name, Networks, SpecAddress, UplinksOrAddresses
 from nvi_operator.language.model.gateway import Gateway, GatewaySpec
 from nvi_operator.language.model.sections import LANGUAGE, SECTIONS, Join, Language, Section
-from nvi_operator.language.reference import reference_text
 from nvi_operator.language.schema import schema
 from tests.unit.language.specs import BASE, HEAD
+from tests.unit.reference import reference_text
 
 
 def test_fields_have_their_names_before_pydantic_has_built_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
