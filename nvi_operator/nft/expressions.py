@@ -1,6 +1,6 @@
 """The JSON of libnftables to statements, chains and sets of the AST: the one place that knows how nft lists them.
 
-Every shape is checked before it is read. A statement that the ruleset never has becomes `Opaque`, so that a foreign
+A statement that the ruleset never has becomes `Opaque`, so that a foreign
 rule in the table is drift and not a crash. Forms were read off nft 1.0.6 and 1.1.3. `listing.py` reads whole tables.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
-from typing import Any, Literal
+from typing import Literal
 
 from nvi_operator.language.model.packet_fields import DSCP
 from nvi_operator.language.model.services import PORT_PROTOCOLS, PROTOCOL_NAMES
@@ -45,9 +45,9 @@ from nvi_operator.nft.ast import (
     Verdict,
     Vmap,
 )
+from nvi_operator.nft.shapes import Json, ListingError, is_number, items, member, members, number, single, text, words
 from nvi_operator.nft.values import canonical_text, network_value, range_value
 
-Json = Any
 Ifindex = Callable[[str], int | None]
 
 _ALL = 0xFFFFFFFF
@@ -55,60 +55,6 @@ _ALIASES = {"ipv6-icmp": "icmpv6"}
 _SET_OPTIONS = {"auto-merge", "gc-interval", "policy", "stmt", "timeout"}  # that no rendered set has
 _BIT_FIELDS = {"ct state", "ct status", "tcp flags"}
 _FIB_FLAGS = ["saddr", "daddr", "mark", "iif", "oif"]
-
-
-class ListingError(Exception):
-    """JSON of a shape that nft does not print, or of a form that the ruleset never has."""
-
-
-# --------------------------------------------------------------------------- shapes
-
-
-def is_number(item: Json) -> bool:
-    return isinstance(item, int) and not isinstance(item, bool)
-
-
-def members(item: Json) -> Mapping[str, Json]:
-    if not isinstance(item, dict):
-        raise ListingError(f"{item!r} where an object should be")
-    return item
-
-
-def single(item: Json) -> tuple[str, Json]:
-    """The one name of an object, and what stands under it."""
-    found = list(members(item).items())
-    if len(found) != 1:
-        raise ListingError(f"an object of {len(found)} members where one should be: {item!r}")
-    return found[0]
-
-
-def member(body: Json, name: str) -> Json:
-    if name not in members(body):
-        raise ListingError(f"no {name!r} in {body!r}")
-    return body[name]
-
-
-def text(item: Json) -> str:
-    if not isinstance(item, str):
-        raise ListingError(f"{item!r} where a string should be")
-    return item
-
-
-def number(item: Json) -> int:
-    if not is_number(item):
-        raise ListingError(f"{item!r} where a number should be")
-    return int(item)
-
-
-def items(item: Json, length: int | None = None) -> Sequence[Json]:
-    if not isinstance(item, list) or length not in (None, len(item)):
-        raise ListingError(f"{item!r} where a list{'' if length is None else f' of {length}'} should be")
-    return item
-
-
-def words(item: Json) -> list[str]:
-    """nft prints a list of one string as the string."""
-    return [item] if isinstance(item, str) else [text(word) for word in items(item)]
 
 
 # --------------------------------------------------------------------------- chains and sets

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nvi_operator.nft.ast import ForeignObject, Rule, Table
-from nvi_operator.nft.expressions import Ifindex, Json, ListingError, member, members, parse_rule, single, text
+from nvi_operator.nft.expressions import Ifindex, parse_rule
 from nvi_operator.nft.objects import kinds_of
+from nvi_operator.nft.shapes import Json, ListingError, member, members, single, text
 
 
 def parse_table(objects: Sequence[Mapping[str, Json]], name: str, ifindex: Ifindex) -> Table | None:

@@ -14,7 +14,8 @@ from typing import Any, Generic, TypeVar
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.nft.ast import Chain, Element, ForeignObject, NamedSet, Rule, Table
-from nvi_operator.nft.expressions import Ifindex, Json, member, parse_chain, parse_set, text
+from nvi_operator.nft.expressions import Ifindex, parse_chain, parse_set
+from nvi_operator.nft.shapes import Json, member, text
 from nvi_operator.nft.text import (
     chain_definition,
     element_order,

@@ -27,8 +27,8 @@ from nvi_operator.kernel.nft.client import Nft
 from nvi_operator.kinds.nft_table import NFT_TABLE
 from nvi_operator.nft.ast import Element, ForeignObject, NamedSet, Table
 from nvi_operator.nft.batches import MANY, Batch, batches, batches_to_check
-from nvi_operator.nft.expressions import ListingError
 from nvi_operator.nft.listing import parse_table
+from nvi_operator.nft.shapes import ListingError
 from nvi_operator.nft.text import element_text
 from nvi_operator.nft.wire.attributes import WireError
 from nvi_operator.nft.wire.codec import codec_of, elements

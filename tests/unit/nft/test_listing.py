@@ -23,8 +23,8 @@ from nvi_operator.nft.ast import (
     Table,
     Verdict,
 )
-from nvi_operator.nft.expressions import ListingError
 from nvi_operator.nft.listing import parse_table
+from nvi_operator.nft.shapes import ListingError
 from nvi_operator.nft.table_text import table_text
 
 LISTINGS = Path(__file__).parent / "listings"

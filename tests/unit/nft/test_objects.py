@@ -39,9 +39,9 @@ from nvi_operator.nft.ast import (
 )
 from nvi_operator.nft.batches import batches
 from nvi_operator.nft.diff import table_lines
-from nvi_operator.nft.expressions import member, number, text
 from nvi_operator.nft.listing import parse_table
 from nvi_operator.nft.objects import ObjectKind
+from nvi_operator.nft.shapes import member, number, text
 from nvi_operator.nft.table_text import table_text
 from nvi_operator.nft.transaction import transaction
 from nvi_operator.nft.wire.packed_elements import packed
