@@ -11,6 +11,7 @@ import pytest
 from tests.lab import Site
 from tests.lab.daemon import Daemon
 from tests.lab.probe import Prober
+from tests.netns.nft_place import Place
 from tests.netns.scenarios import spec
 
 
@@ -21,6 +22,13 @@ def name() -> Iterator[str]:
     subprocess.run(["ip", "netns", "add", made], check=True)
     yield made
     subprocess.run(["ip", "netns", "del", made], check=True)
+
+
+@pytest.fixture
+def place(name: str) -> Iterator[Place]:
+    made = Place(name)
+    yield made
+    made.driver.close()
 
 
 @pytest.fixture

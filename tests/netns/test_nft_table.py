@@ -36,13 +36,6 @@ from tests.unit.nft.test_batches import verdict_table
 pytestmark = pytest.mark.netns
 
 
-@pytest.fixture
-def place(name: str) -> Iterator[Place]:
-    made = Place(name)
-    yield made
-    made.driver.close()
-
-
 # --------------------------------------------------------------------------- what is written and seen
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,13 +16,6 @@ from nvi_operator.testing import Killed
 from tests.netns.nft_place import Place, table
 
 pytestmark = pytest.mark.netns
-
-
-@pytest.fixture
-def place(name: str) -> Iterator[Place]:
-    made = Place(name)
-    yield made
-    made.driver.close()
 
 
 def killed() -> None:
