@@ -150,3 +150,28 @@ with socket.socket(socket.AF_UNIX) as vty:
 print(answer.partition(b"\0")[0].decode())
 P
 }
+
+# nftlb of Debian 13 with its API; `nftlb_api METHOD PATH [JSON]` asks it, and prints the answer, after its status where that is
+# an error.
+nftlb() {
+    debian13 nftlb=1.0.7-1+b2 nftables=1.1.3-1 netbase=6.5
+    inside13 nftlb --help 2>&1 | sed -n 1p
+    echo "kernel: $(uname -r)"
+    inside13 nftlb -k secret -H 127.0.0.1 -P 5555 >"$scratch/log" 2>&1 &
+    until_seen nftlb_api GET /farms
+}
+
+nftlb_api() {
+    inside python3 - "$@" <<'P'
+import sys
+import urllib.error
+import urllib.request
+
+method, path, *body = sys.argv[1:]
+request = urllib.request.Request(f"http://127.0.0.1:5555{path}", body[0].encode() if body else None, {"Key": "secret"}, method=method)
+try:
+    print(urllib.request.urlopen(request, timeout=5).read().decode())
+except urllib.error.HTTPError as refused:
+    print(refused.code, refused.read().decode())
+P
+}
