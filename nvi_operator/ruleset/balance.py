@@ -19,7 +19,7 @@ from itertools import groupby
 from math import gcd
 from typing import NamedTuple
 
-from nvi_operator.language.model.nat_entries import BY_TURN, Pick
+from nvi_operator.language.model.servers import BY_TURN, Pick
 from nvi_operator.nft.ast import Element, Field, Hash, Interval, Lookup, Numgen, Parts
 
 SEED = 0x6E7669  # public: it spreads flows, and keeps no secret

@@ -11,7 +11,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 
 from nvi_operator.language.model.fields import SourcePorts
-from nvi_operator.language.model.nat_entries import Pick
+from nvi_operator.language.model.servers import Pick
 from nvi_operator.language.model.services import PORT_PROTOCOLS
 from nvi_operator.language.model.values import Family, Network
 from nvi_operator.nft.ast import (

@@ -6,8 +6,8 @@ from typing import Literal
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.fields import SourcePorts
-from nvi_operator.language.model.nat_entries import Pick
 from nvi_operator.language.model.packet_fields import Mark
+from nvi_operator.language.model.servers import Pick
 from nvi_operator.language.model.services import PortRange, Service
 from nvi_operator.language.model.values import Address, AddressRange, Family, Network
 from nvi_operator.topology.interfaces import Inside, identifier

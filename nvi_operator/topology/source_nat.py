@@ -7,7 +7,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 
 from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.language.model.nat_entries import BY_KERNEL, Pick
+from nvi_operator.language.model.servers import BY_KERNEL, Pick
 from nvi_operator.language.model.source_nat import SourceNat, Translation
 from nvi_operator.language.model.values import FAMILIES, SELF, Address, AddressRange, Family, Network, within
 from nvi_operator.topology.exceptions import networks_without, services_without

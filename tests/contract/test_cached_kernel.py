@@ -22,8 +22,9 @@ from nvi_operator.language.model.settings import Numbers
 from nvi_operator.store.saved_settings import SavedSettings
 from nvi_operator.topology.facts import Facts
 from nvi_operator.view.drift import drift_class
-from tests.contract.drifts import DEVICE_DRIFTS, NFT_DRIFTS, ROUTING_DRIFTS
+from tests.contract.drifts import DEVICE_DRIFTS, ROUTING_DRIFTS
 from tests.contract.machines import AnyKernel, Drift, RealMachine, applied, seen
+from tests.contract.nft_drifts import NFT_DRIFTS
 from tests.contract.test_drift import SPEC
 from tests.lab import Lab
 from tests.lab.net import until

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from nvi_operator.view.drift import drift_class, drift_lines
-from tests.contract.drifts import DEVICE_DRIFTS, NFT_DRIFTS, ROUTING_DRIFTS
+from tests.contract.drifts import DEVICE_DRIFTS, ROUTING_DRIFTS
 from tests.contract.machines import Drift, Machine, applied, seen, spec_of
+from tests.contract.nft_drifts import NFT_DRIFTS
 
 SPEC = spec_of("""
   interfaces:

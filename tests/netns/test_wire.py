@@ -23,7 +23,7 @@ from nvi_operator.nft.wire.codec import Codec, codec_of
 from nvi_operator.nft.wire.codec import elements as elements_in
 from nvi_operator.nft.wire.intervals import intervals_of
 from nvi_operator.nft.wire.messages import ElementChange
-from tests.contract.tables import netmap, ports, prefix_map, prefix_set
+from tests.contract.sets import netmap, ports, prefix_map, prefix_set
 
 pytestmark = pytest.mark.netns
 

@@ -41,10 +41,10 @@ from nvi_operator.language.model.fields import (
 )
 from nvi_operator.language.model.health import DnsName, SpecUrl
 from nvi_operator.language.model.host import Host, HostMetadata
-from nvi_operator.language.model.nat_entries import Servers, Weight
 from nvi_operator.language.model.prefixes import Mapped
 from nvi_operator.language.model.redirects import Answers
 from nvi_operator.language.model.sections import LANGUAGE, Language
+from nvi_operator.language.model.servers import Servers, Weight
 from nvi_operator.language.model.source_nat import Pool, Shares
 from nvi_operator.language.operator.fields import Duration, EventKinds, FilePath, HookTarget, MetricsTargets
 from nvi_operator.language.operator.git import BranchName, RepositoryPath, SpecGitUrl, TagPattern, UserName

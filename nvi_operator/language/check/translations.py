@@ -22,8 +22,9 @@ from nvi_operator.language.check.addresses import (
 )
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.language.model.nat_entries import BY_KERNEL, OneTwice, Static
+from nvi_operator.language.model.nat_entries import OneTwice, Static
 from nvi_operator.language.model.one_to_one import pieces, subnets_in
+from nvi_operator.language.model.servers import BY_KERNEL
 from nvi_operator.language.model.source_nat import SourceNat
 from nvi_operator.language.model.values import FAMILIES, SELF, AddressRange, Network
 from nvi_operator.language.wording import counted, listed

@@ -16,8 +16,8 @@ from nvi_operator.language.model.fields import (
     as_tuple,
 )
 from nvi_operator.language.model.health import HEALTH_SCHEMAS, Health, parse_health
-from nvi_operator.language.model.nat_entries import Share
 from nvi_operator.language.model.prefixes import SubPrefixes
+from nvi_operator.language.model.servers import Share
 from nvi_operator.language.model.validators import BeforeValidator, Later
 from nvi_operator.language.model.values import Address, parse_network
 

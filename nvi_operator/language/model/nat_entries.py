@@ -6,11 +6,10 @@ all the same; `fast/fast_entries.py` builds them from fields that were validated
 """
 
 import operator
-from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
-from pydantic import ConfigDict, Field, GetCoreSchemaHandler, WithJsonSchema
-from pydantic_core import CoreSchema, core_schema
+from pydantic import ConfigDict, Field
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.address_sets import SelectedNetworks
@@ -25,38 +24,19 @@ from nvi_operator.language.model.fields import (
     Protocols,
     Services,
     SpecMark,
-    SpecServer,
     UplinksOrAddresses,
-    equally_weighted,
 )
 from nvi_operator.language.model.health import SERVER_HEALTH_SCHEMA, ServerHealth, parse_server_health
+from nvi_operator.language.model.servers import Pick, Servers
 from nvi_operator.language.model.services import (
     FAMILY_OF_PROTOCOL,
     PORT_PROTOCOLS,
     Target,
     check_protocols,
-    parse_server,
 )
-from nvi_operator.language.model.validators import BeforeValidator, Later, PlainSerializer
+from nvi_operator.language.model.validators import BeforeValidator, Later
 from nvi_operator.language.model.values import Network, check_hosts, within
-from nvi_operator.language.wording import HintedError, counted, shown
-
-Weight = Annotated[int, Field(strict=True, ge=1, le=1000)]
-Share = Annotated[int, Field(strict=True, ge=0, le=1000)]  # of an uplink; 0: only when the others do not work
-BY_KERNEL = frozenset({"hash", "client"})  # ways to pick that the kernel has for the addresses of one range
-BY_TURN = frozenset({"random", "round-robin"})  # ways to pick by which each new flow chooses again
-
-_BY_LOAD = frozenset({"least-connections", "least-conn", "leastconn", "least-load", "load"})
-
-
-def _no_load(value: Any) -> Any:
-    if isinstance(value, str) and value in _BY_LOAD:
-        message = f"{shown(value)}: netfilter does not know how busy a server is"
-        raise HintedError(message, "give each server a weight, or put a proxy that knows (IPVS, HAProxy) behind it")
-    return value
-
-
-Pick = Annotated[Literal["hash", "client", "client-port", "random", "round-robin"], BeforeValidator(_no_load)]
+from nvi_operator.language.wording import HintedError, counted
 
 LONGEST_NEUTRAL = 48  # prefix in which RFC 6296 adjusts the subnet number (section 3.4)
 
@@ -64,55 +44,6 @@ _CONFIG = ConfigDict(extra="forbid", serialize_by_alias=True)
 
 
 # --------------------------------------------------------------------------- destination NAT
-
-
-def _servers(value: Any) -> Any:
-    """Every form as a mapping; the targets are parsed as its keys, so that each problem has a place of its own."""
-    if isinstance(value, dict):
-        if not value:
-            raise ValueError("there is no server: name one")
-        return value
-    return equally_weighted(value, Target, "server", "an address with or without a port")
-
-
-def _weighted(servers: Mapping[Target, int]) -> tuple[Target, ...]:
-    return tuple(Target(server.address, server.ports, weight) for server, weight in servers.items())
-
-
-class _Servers:
-    """Tells pydantic how targets are written."""
-
-    @staticmethod
-    def __get_pydantic_core_schema__(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        mapping = handler.generate_schema(dict[SpecServer, Weight])
-        several = core_schema.no_info_after_validator_function(
-            _weighted, core_schema.no_info_before_validator_function(_servers, mapping)
-        )
-
-        def one_or_several(value: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> Any:
-            return (parse_server(value),) if isinstance(value, str) else handler(value)
-
-        return core_schema.no_info_wrap_validator_function(one_or_several, several)
-
-
-_SERVERS_SCHEMA: dict[str, Any] = {
-    "anyOf": [
-        {"type": "string", "examples": ["192.168.1.80", "192.168.1.80:8443"]},
-        {"type": "array", "items": {"type": "string"}, "minItems": 1},
-        {
-            "type": "object",
-            "additionalProperties": {"type": "integer", "minimum": 1, "maximum": 1000},
-            "minProperties": 1,
-        },
-    ]
-}
-
-Servers = Annotated[
-    tuple[Target, ...],
-    _Servers,
-    PlainSerializer(lambda servers: {str(server): server.weight for server in servers}),
-    WithJsonSchema(_SERVERS_SCHEMA),
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from nvi_operator.language.model.fields import (
     distinct,
     equally_weighted,
 )
-from nvi_operator.language.model.nat_entries import Pick, Share, Weight
+from nvi_operator.language.model.servers import Pick, Share, Weight
 from nvi_operator.language.model.services import check_protocols
 from nvi_operator.language.model.validators import BeforeValidator, Later, PlainSerializer, WrapValidator
 from nvi_operator.language.model.values import AddressRange, parse_address_range, parse_name
