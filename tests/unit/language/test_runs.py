@@ -131,7 +131,7 @@ IN_FLOW = "    {\n    z: {to: 192.168.1.1},\n" + ENTRIES + "    }\n"
 @example(HEAD + "spec: {}\nforwards:\n  forwards:\n" + ENTRIES)
 @example(BASE + "  forwards:\n" + ENTRIES + "    c: {to: isp-a}\n")
 @given(st.data())
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(300))
 def test_a_text_means_the_same_with_and_without_runs(data: st.DataObject | str) -> None:
     text = data if isinstance(data, str) else data.draw(texts())
     assert read(text, 1) == read(text, NEVER)

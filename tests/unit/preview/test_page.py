@@ -35,7 +35,7 @@ class Page(HTMLParser):
         self.text.append(data)
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 @given(texts)
 def test_no_word_of_theirs_is_markup(text: str) -> None:
     page = Page(preview_page(refused(text)))

@@ -48,14 +48,14 @@ def refused(text: str) -> Found:
     return Found(text, text, (), wrong, (text,))
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 @given(texts)
 def test_outside_of_code_a_comment_has_no_word_of_theirs(text: str) -> None:
     rest = without_code(preview_markdown(refused(text)))
     assert " ".join(rest.split()) == OURS
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 @given(texts.map(lambda text: text.replace("\n", " ")))
 def test_a_code_span_ends_where_it_should(text: str) -> None:
     """CommonMark 6.1: a span ends at the next run of as many backticks."""
@@ -68,7 +68,7 @@ def test_a_code_span_ends_where_it_should(text: str) -> None:
     assert text in span
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 @given(st.lists(texts.map(lambda text: text.replace("\n", " ").replace("\r", " ")), min_size=1, max_size=4))
 def test_no_line_ends_a_fenced_block(lines: list[str]) -> None:
     first, *body, last = fenced(lines).rstrip("\n").split("\n")
@@ -77,7 +77,7 @@ def test_no_line_ends_a_fenced_block(lines: list[str]) -> None:
     assert not any(ticks in line for line in body)
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 @given(texts)
 def test_no_word_of_theirs_begins_an_annotation(text: str) -> None:
     for line in workflow_commands(refused(text)):

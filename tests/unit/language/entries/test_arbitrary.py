@@ -27,7 +27,7 @@ _FIELDS = st.sampled_from(
 
 
 @given(st.lists(_CHARACTERS | st.characters()).map("".join) | st.binary(), st.sampled_from(ENTRY_SUFFIXES))
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(300))
 def test_whatever_a_file_holds_only_a_spec_error_is_raised(text: str | bytes, suffix: str) -> None:
     raises_nothing_else(f"f{suffix}", text)
     raises_nothing_else(
@@ -36,7 +36,6 @@ def test_whatever_a_file_holds_only_a_spec_error_is_raised(text: str | bytes, su
 
 
 @given(st.lists(st.dictionaries(_FIELDS, _VALUES | st.just("192.168.1.1")), min_size=1, max_size=3))
-@settings(deadline=None)
 def test_whatever_an_object_holds_only_a_spec_error_is_raised(objects: list[dict[str, object]]) -> None:
     for ascii_ in (True, False):
         lines = "".join(json.dumps({"name": "w", **one}, ensure_ascii=ascii_) + "\n" for one in objects)
@@ -81,7 +80,7 @@ _OPTIONAL = dict.fromkeys(
 
 
 @given(st.fixed_dictionaries({"to": _WRITTEN}, optional=_OPTIONAL))
-@settings(max_examples=examples(400), deadline=None)
+@settings(max_examples=examples(400))
 def test_an_entry_is_worth_the_same_wherever_it_is_written(entry: dict[str, object]) -> None:
     """The fast way, field by field, against pydantic: JSON is YAML."""
     inline = BASE + f"  forwards:\n    w: {json.dumps(entry, ensure_ascii=False)}\n"
