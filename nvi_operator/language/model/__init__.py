@@ -5,5 +5,6 @@ gateway       the document, and its sections: interfaces (prefixes), source_nat 
 sections      the registry of sections: how each is joined, counted, described
 host          the document of one host
 values, services, packet_fields: addresses, ports, marks; as they are written and compared
+servers       several of which each flow gets one, and how it is picked
 fields, validators, base: how pydantic reads them
 """
