@@ -27,19 +27,32 @@ from tests.unit.sources.repository import GOOD, fetch
 
 pytestmark = pytest.mark.slow  # git, in processes by the dozen
 
+LIMIT = 1000.0  # seconds for git
+
 
 class Watched:
     """A fetcher, driven as the loop drives it."""
 
     def __init__(self, source: GitSource, checkouts: Checkouts) -> None:
+        self.stopped: float | None = None  # what a clock says that stands still
+        self.drawn = 0.0  # what the random numbers are
         self.events: list[GatewayEvent] = []
         self.new = 0
         self.outcomes: list[tuple[bool, NviError | None]] = []
         self.passed = 0.0  # seconds, besides those that pass by themselves
-        self.fetcher = Fetcher(source, "edge", checkouts, self.events.append, self._found, now=self.now)
+        self.fetcher = Fetcher(
+            source, "edge", checkouts, self.events.append, self._found, now=self.now, random=lambda: self.drawn
+        )
 
     def now(self) -> float:
-        return time.monotonic() + self.passed
+        return (time.monotonic() if self.stopped is None else self.stopped) + self.passed
+
+    def wait(self) -> float:
+        """Seconds until the next look, after one that is made now, by a clock that stands still meanwhile."""
+        self.stopped = 0.0
+        self.passed = self.fetcher.next_due()
+        self.until(lambda: 0 < self.fetcher.next_due() - self.now() < LIMIT)  # LIMIT: git is at work
+        return self.fetcher.next_due() - self.now()
 
     def _found(self) -> None:
         self.new += 1
@@ -74,6 +87,15 @@ def watch(remote: GitRemote, checkouts: Checkouts) -> Iterator[Callable[..., Wat
     yield begin
     for each in begun:
         each.fetcher.close()
+
+
+def replace_git(script: str, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `git` of this shell script, until the test ends or puts PATH back."""
+    git = directory / "bin" / "git"
+    git.parent.mkdir()
+    git.write_text(f"#!/bin/sh\n{script}\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{git.parent}:{os.environ['PATH']}")
 
 
 def test_a_push_is_found_once_and_told(remote: GitRemote, watch: Callable[..., Watched]) -> None:
@@ -120,6 +142,80 @@ def test_a_refusal_is_told_once_until_something_changes(remote: GitRemote, watch
     assert watched.events[-1].kind == "source-good"
 
 
+@pytest.mark.parametrize(("more", "longest"), [({}, 12), ({"jitter": 5}, 15), ({"jitter": 0}, 10)])
+def test_gateways_that_start_at_once_do_not_ask_again_at_once(
+    remote: GitRemote, watch: Callable[..., Watched], more: dict[str, int], longest: int
+) -> None:
+    remote.commit(GOOD)
+    watched = watch(interval=10, timeout=LIMIT, **more)
+    watched.sync()
+    for drawn in (0.0, 0.5, 1.0):
+        watched.drawn = drawn
+        assert watched.wait() == pytest.approx(10 + drawn * (longest - 10))
+
+
+def test_a_remote_that_does_not_answer_is_asked_less_and_less_often_and_by_the_interval_once_it_does(
+    remote: GitRemote, watch: Callable[..., Watched]
+) -> None:
+    remote.commit(GOOD)
+    away = remote.path.with_name("away.git")
+    watched, by_hand = watch(interval=10, jitter=0, timeout=LIMIT), watch(timeout=LIMIT)
+    watched.sync()
+    remote.path.rename(away)
+    assert [watched.wait() for _ in range(6)] == pytest.approx([1, 2, 4, 8, 10, 10])
+    assert [by_hand.wait() for _ in range(10)] == pytest.approx([1, 2, 4, 8, 16, 32, 64, 128, 256, 300])
+    away.rename(remote.path)
+    assert watched.wait() == 10
+    remote.path.rename(away)
+    watched.drawn = 1.0  # the random numbers take up to half of a wait away
+    assert [watched.wait() for _ in range(5)] == pytest.approx([1, 1, 2, 4, 8])
+
+
+@pytest.mark.parametrize(("ends", "why"), [("", "early EOF"), ("sleep 1000", "not done within 1000 s: killed")])
+def test_a_remote_that_dies_or_stalls_within_a_pack_leaves_the_spec_in_force(
+    remote: GitRemote,
+    watch: Callable[..., Watched],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ends: str,
+    why: str,
+) -> None:
+    remote.commit(GOOD)
+    watched = watch(timeout=LIMIT)
+    assert watched.sync() == (True, None)
+    before, stalled = watched.fetcher.checkouts.found(), tmp_path / "stalled"
+    remote.commit({"gateways/edge/gateway.yaml": "a: 2 # " + os.urandom(100_000).hex()})
+
+    # git-upload-pack is the remote's; the answer to the question for refs is short, and comes whole.
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    real = subprocess.check_output(["git", "--exec-path"], text=True).strip()
+    for program in Path(real).iterdir():
+        (programs / program.name).symlink_to(program)
+    (programs / "git-upload-pack").unlink()
+    cut = f'{real}/git-upload-pack "$@" | dd bs=1 count=50000 status=none'
+    rest = f": >{stalled}; {ends}" if ends else ""
+    (programs / "git-upload-pack").write_text(f"#!/bin/sh\n{cut}\n{rest}\n")
+    (programs / "git-upload-pack").chmod(0o755)
+    path = os.environ["PATH"]
+    replace_git(f'GIT_EXEC_PATH={programs} exec {shutil.which("git")} "$@"', tmp_path, monkeypatch)
+
+    watched.fetcher.sync(lambda new, error: watched.outcomes.append((new, error)))
+    if ends:
+        watched.until(stalled.exists)
+        watched.passed += LIMIT
+    watched.until(lambda: watched.fetcher.state.error is not None)
+    assert why in str(watched.fetcher.state.error)
+    assert watched.events[-1].kind == "source-failed"
+    assert watched.fetcher.checkouts.found() == watched.fetcher.state.checkout == before
+    assert (watched.fetcher.checkouts.spec / "gateway.yaml").read_text() == "a: 1\n"
+
+    monkeypatch.setenv("PATH", path)
+    assert watched.sync() == (True, None), "the remote is there again"
+    assert watched.fetcher.state.error is None
+    assert not list(watched.fetcher.checkouts.repository.rglob("tmp_*")), "what was cut off is swept"
+
+
 def test_a_token_that_others_may_read_is_not_used(watch: Callable[..., Watched], tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("s3cret")
@@ -133,11 +229,7 @@ def test_a_token_that_others_may_read_is_not_used(watch: Callable[..., Watched],
 def test_a_git_that_hangs_is_ended_with_its_children(
     watch: Callable[..., Watched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    git = tmp_path / "bin" / "git"
-    git.parent.mkdir()
-    git.write_text(f"#!/bin/sh\nsleep 1000 & echo $! > {tmp_path}/pid; wait\n")
-    git.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{git.parent}:{os.environ['PATH']}")
+    replace_git(f"sleep 1000 & echo $! > {tmp_path}/pid; wait", tmp_path, monkeypatch)
     watched = watch(timeout=1)
     watched.until(lambda: watched.fetcher.state.error is not None)
     assert "not done within 1 s" in str(watched.fetcher.state.error)
@@ -176,12 +268,9 @@ def test_a_repository_of_sha256_is_followed_and_a_change_to_it_is_no_rewind_unse
 def test_a_testing_branch_that_takes_too_long_does_not_hold_up_the_followed_one(
     remote: GitRemote, watch: Callable[..., Watched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    git, hangs = tmp_path / "bin" / "git", tmp_path / "hangs"
-    git.parent.mkdir()
+    hangs = tmp_path / "hangs"
     hang = f'case "$*" in *" fetch "*refs/heads/testing/*) : > {hangs}; exec sleep 1000;; esac'
-    git.write_text(f'#!/bin/sh\n{hang}\nexec {shutil.which("git")} "$@"\n')
-    git.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{git.parent}:{os.environ['PATH']}")
+    replace_git(f'{hang}\nexec {shutil.which("git")} "$@"', tmp_path, monkeypatch)
     remote.commit(GOOD)
     watched = watch(testing=True, timeout=600)
     watched.until(lambda: watched.new == 1)
