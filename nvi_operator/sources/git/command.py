@@ -86,18 +86,20 @@ def environment(remote: Remote, inherited: Mapping[str, str] = os.environ, **mor
     }
 
 
+_BY_SSH = "fatal: Could not read from remote repository."  # ssh has said why, on the line before
+
 # (part of what git says, what to do)
 _HINTS = (
     (
         "Host key verification failed",
         "put the host's key into the file of knownHosts: ssh-keyscan HOST, and compare it",
     ),
+    ("are too open", "chmod 600 the file of the key"),
     (
         "Permission denied (publickey",
         "add the public half of the key to the repository as a deploy key that may read",
     ),
-    ("UNPROTECTED PRIVATE KEY FILE", "chmod 600 the file of the key"),
-    ("bad permissions", "chmod 600 the file of the key"),
+    ("ssh: connect to host", "look at the address and the port, and whether this machine reaches them"),
     ("could not read Username", "name a file with a token: spec.source.git.token"),
     ("Authentication failed", "the token is wrong, has ended, or may not read this repository"),
     ("find remote ref", "push the branch, or name another one"),
@@ -123,6 +125,8 @@ def explained(output: bytes) -> tuple[str, str]:
     text = output.decode(errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(("remote:", "hint:"))]
     told = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
+    if told and told[0] == _BY_SSH:
+        told = lines[max(0, lines.index(_BY_SSH) - 1) :]
     hint = next((hint for part, hint in _HINTS if part in text), "")
     first = next(
         (line for line in lines if any(part in line for part, _ in _HINTS)), told[0] if told else "no reason"

@@ -238,11 +238,35 @@ def test_git_may_use_one_transport_and_runs_no_configuration_of_others(remote: G
     assert not (tmp_path / "ran").exists()
 
 
+OPEN_KEY = """\
+@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @
+Permissions 0644 for '/keys/deploy' are too open.
+This private key will be ignored.
+Load key "/keys/deploy": bad permissions
+git@192.0.2.1: Permission denied (publickey)."""
+
+# OpenSSH 9.2 before git's last line; what is told, and the hint.
+SSH_SAYS = (
+    (OPEN_KEY, "Permissions 0644 for '/keys/deploy' are too open", "chmod 600 the file of the key"),
+    (
+        "ssh: connect to host 192.0.2.1 port 22: Connection refused",
+        "ssh: connect to host 192.0.2.1 port 22: Connection refused",
+        "look at the address and the port, and whether this machine reaches them",
+    ),
+    ("Connection closed by 192.0.2.1 port 22", "Connection closed by 192.0.2.1 port 22", ""),
+)
+
+
 def test_what_git_says_is_told_on_a_line_with_a_hint() -> None:
     said = b"Host key verification failed.\r\nfatal: Could not read from remote repository.\n\nPlease make sure\n"
     assert explained(said)[0] == "Host key verification failed"
     assert "ssh-keyscan" in explained(said)[1]
     assert explained(b"fatal: \x1b[2Jbad\n") == ("?[2Jbad", "")
+    for said, why, hint in SSH_SAYS:
+        rest = (
+            "fatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\n"
+        )
+        assert explained(f"Welcome\r\n{said}\n{rest}".encode()) == (why, hint)
     for said, hint in (
         ("The requested URL returned error: 403", "the token may not read"),
         ("The requested URL returned error: 301", "redirects to"),
