@@ -5,25 +5,29 @@ poll     CPU time of the operator for a poll that finds nothing new, besides git
 history  `nvictl history` of 1,000 revisions
 status   `nvictl status` through the control socket
 rest     resident memory of `nvictl run` with a small spec
+kept     what the history takes on disk once one of 100,000 forwards was edited 1,000 times; measured once
 
-Each round has all of them, in an order that rotates; medians and quartiles are told, with the goals.
+Each round has all others, in an order that rotates; medians and quartiles are told, with the goals.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import random
 import resource
 import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.control import inputs
 from bench.report import machine, markdown
 from bench.stats import rotated, summary
 from nvi_operator.daemon.fetcher import Fetcher
@@ -46,7 +50,10 @@ GOALS = {
     "history": "150 ms",
     "status": "60 ms",
     "rest": "60 MiB",
+    "kept": "200 MiB",
 }
+FORWARDS = 100_000
+MIB = ("rest", "kept")
 Measure = Callable[[], float]  # milliseconds, or MiB
 
 
@@ -157,13 +164,32 @@ def polling(remote: GitRemote, directory: Path) -> Iterator[tuple[Measure, Measu
 
 def fill(directory: Path) -> None:
     """Revisions of a small spec, each with another forward."""
+    texts = (spec().replace("443/tcp", f"{1024 + number}/tcp").encode() for number in range(REVISIONS))
+    record(directory, texts)
+
+
+def record(directory: Path, texts: Iterable[bytes]) -> None:
+    revision = Revision(0, 1.0, "edge", "apply", Requester(0, 1), RevisionResult.APPLIED, Standing.CONFIRMED, steps=1)
     with History(directory) as history:
-        for number in range(REVISIONS):
-            text = spec().replace("443/tcp", f"{1024 + number}/tcp").encode()
-            revision = Revision(
-                0, 1.0, "edge", "apply", Requester(0, 1), RevisionResult.APPLIED, Standing.CONFIRMED, steps=1
-            )
+        for text in texts:
             history.add(revision, Content("edge", {"gateway.yaml": text}), durable=False)
+        assert len(history.revisions()) == REVISIONS, "none was dropped"
+
+
+def kept(directory: Path) -> float:
+    """MiB, after edits of random forwards to another port of their server each."""
+    draw, forwards = random.Random(17), list(inputs.entries(FORWARDS))
+    lines = inputs.yaml(forwards).splitlines(keepends=True)  # each forward is one of the last FORWARDS
+
+    def edits() -> Iterator[bytes]:
+        for number in range(REVISIONS):
+            place = draw.randrange(-FORWARDS, 0)
+            changed = replace(forwards[place], server_port=1 + number)
+            lines[place] = inputs.yaml([changed]).splitlines(keepends=True)[-1]
+            yield "".join(lines).encode()
+
+    record(directory, edits())
+    return sum(path.stat().st_size for path in directory.iterdir()) / (1 << 20)
 
 
 def resident(pid: int) -> float:
@@ -194,13 +220,14 @@ def measure(rounds: int, directory: Path) -> Mapping[str, list[float]]:
             for number in range(rounds):
                 for name in rotated(list(steps), number):
                     found[name].append(steps[name]())
+    found["kept"] = [kept(directory / "kept")]
     return found
 
 
 def rows(found: Mapping[str, list[float]]) -> Iterator[tuple[str, str, str, str]]:
     for name, values in found.items():
         told = summary(values)
-        unit = "MiB" if name == "rest" else "ms of CPU" if name.startswith("poll") else "ms"
+        unit = "MiB" if name in MIB else "ms of CPU" if name.startswith("poll") else "ms"
         yield name, f"{told.median:.1f} {unit}", f"{told.low:.1f} to {told.high:.1f}", GOALS.get(name, "")
 
 

@@ -36,7 +36,7 @@ from nvi_operator.topology.resolve import resolve
 
 pytestmark = pytest.mark.slow  # rounds by the dozen
 
-ROUNDS = 60  # and so many times `--soak` / 20, where that is more
+ROUNDS = 200  # and so many times `--soak` / 20, where that is more
 SPEC = """\
 apiVersion: nvi-operator/v1
 kind: Gateway
