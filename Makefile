@@ -27,7 +27,7 @@ VERSION       := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' nvi_operator/__
 DEB_VERSION   ?= $(VERSION)~git$(shell TZ=UTC git log -1 --format=%cd.%h --date=format-local:%Y%m%d.%H%M%S 2>/dev/null)
 DEB_BUILD     := build/deb/nvi-operator
 
-.PHONY: help setup dev man deb deb-test networkd demo lab test test-quick test-netns differential promtool-test soak bpf bpf-check kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema tutorial clean
+.PHONY: help setup dev man deb deb-test pipx-test networkd demo lab test test-quick test-netns differential promtool-test soak bpf bpf-check kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema tutorial clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -190,6 +190,10 @@ build/roots/%.tar:
 
 deb-test: deb build/roots/bookworm.tar build/roots/trixie.tar ## install, upgrade, remove and purge them in clean roots of both releases
 	$(SUDO) NVI_DEB=$(CURDIR)/build/deb $(BIN)/python -m pytest tests/deb
+
+pipx-test: dev ## install the project by pipx, as a user without root and as root (downloads)
+	$(call install,pipx)
+	$(SUDO) NVI_PIPX=pipx $(BIN)/python -m pytest tests/pipx
 
 clean: ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
