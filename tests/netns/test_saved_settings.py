@@ -83,6 +83,22 @@ def test_an_interface_that_appeared_meanwhile_forwards_nothing_afterwards(site: 
     assert site.gateway.read("net/ipv4/conf/dmz0/forwarding") == "0"
 
 
+def test_an_interface_that_leaves_the_spec_forwards_as_one_that_never_was_in_it(
+    site: Site, gateway: GatewayHost
+) -> None:
+    site.gateway.ip("link add dmz0 type bridge", "link set dev dmz0 up")
+    dmz = site.lab.host("dmz")
+    site.lab.link(site.gateway, "port0", dmz, "eth0")
+    site.gateway.ip("link set dev port0 master dmz0", "addr add 203.0.113.17/28 dev dmz0")
+    dmz.ip("addr add 203.0.113.20/28 dev eth0", "route add default via 203.0.113.17")
+    gateway.apply(spec().replace("  interfaces:\n", "  interfaces:\n    dmz0: { networks: [203.0.113.16/28] }\n"))
+    gateway.apply(spec())
+    site.far.serve(443)
+    assert dmz.connect(site.far.address, 443).seen == "203.0.113.20"
+    gateway.down()
+    assert site.gateway.read("net/ipv4/conf/dmz0/forwarding") == "0"
+
+
 def test_a_host_that_forwarded_before_us_does_so_after_a_kill_at_any_step(site: Site, gateway: GatewayHost) -> None:
     for path in FORWARDING:
         site.gateway.write(path, "1")

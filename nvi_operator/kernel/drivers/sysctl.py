@@ -64,9 +64,12 @@ class SysctlDriver(Driver):
         return _default(path)
 
     def _before(self, path: str) -> str:
-        """An interface that appeared while the gateway forwarded has had it from the gateway."""
+        """Where the host did not forward before the gateway, an interface forwards as long as the host does.
+
+        One that leaves the spec is then as those that never were in it: ip_forward has set it for all of them.
+        """
         if is_forwarding(path) and path not in FORWARDING.values() and self.default(FORWARDING[4]) == "0":
-            return "0"
+            return read(FORWARDING[4]) or "0"
         return self._saved.all(self.kind).get(path) or self.default(path)
 
     @classmethod
