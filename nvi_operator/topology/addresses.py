@@ -72,7 +72,10 @@ def _owner(address: Address, name: str, spec: GatewaySpec, found: Mapping[str, S
 
 
 def _same_networks(spec: GatewaySpec, facts: Facts) -> Iterable[str]:
-    """A lease may have the numbers of an inside network: most routers of homes hand out 192.168.1.0/24."""
+    """A lease may have the numbers of an inside network: most routers of homes hand out 192.168.1.0/24.
+
+    What is routed to the gateway is on no wire of the uplink, though its network may contain it.
+    """
     far = {spec.uplinks[twice.via].interface for twice in spec.twice_nat.values()}
     inside_networks = [
         (n, ifname) for ifname, i in sorted(spec.interfaces.items()) if not i.tenant for n in i.networks
@@ -83,7 +86,8 @@ def _same_networks(spec: GatewaySpec, facts: Facts) -> Iterable[str]:
             continue
         for interface in fact.addresses:
             for network, ifname in inside_networks:
-                if within(network, interface.network):
+                routed = any(within(network, prefix) for prefix in uplink.routed or ())
+                if within(network, interface.network) and not routed:
                     yield (
                         f"uplink {name}: {interface} is on {uplink.interface}, and {network} is a network of "
                         f"{ifname}: a host with an address of both is taken for an inside one; renumber one of them"

@@ -31,6 +31,10 @@ ROUTED = {
     "uplinks": {"isp-a": {"interface": "wan0", "addresses": ["203.0.113.2"], "routed": ["203.0.113.9/32"]}},
 }
 ANNOUNCED = {"uplinks": {"isp-a": {**ROUTED["uplinks"]["isp-a"], "announce": True}}}
+DELEGATED = {
+    "interfaces": {"lan0": {"networks": ["fd00:1::/64"], "delegated": [{"from": "a"}]}},
+    "uplinks": {"a": {"interface": "wan0", "nextHop": "auto", "delegated": "auto"}},
+}
 AUTOS = {"uplinks": {name: {"interface": f"wan{n}", "nextHop": "auto"} for n, name in enumerate("ab")}}
 ROUTER = link("wan0", next_hops=((4, "192.0.2.80"),))
 PROBES = {"uplinks": {"a": {"interface": "wan0", "nextHop": "auto", "health": "192.0.2.80"}}}
@@ -279,6 +283,18 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
             id="an interface that is down",
         ),
         pytest.param("undeclared-interface", through("tun0", "10.8.0.0/24"), {}, [], id="an interface that has gone"),
+        pytest.param(
+            "undeclared-network",
+            through("lan0", "192.168.1.0/24", "10.8.0.0/24", "10.9.0.0/24"),
+            {},
+            ["warning"],
+            id="behind a router of the LAN, once",
+        ),
+        pytest.param("undeclared-network", through("lan0", "192.168.0.0/16"), {}, ["warning"], id="a wider one"),
+        pytest.param("undeclared-network", through("lan0", "192.168.1.64/26", "0.0.0.0/1"), {}, [], id="a part"),
+        pytest.param("undeclared-network", through("lan0", "203.0.113.9/32"), ROUTED, [], id="routed to the gateway"),
+        pytest.param("undeclared-network", through("lan0", "2001:db8:7::/64"), DELEGATED, [], id="delegated"),
+        pytest.param("undeclared-network", through("tun0", "10.8.0.0/24"), {}, [], id="of an interface that is not"),
         pytest.param("mark-rule", {"rules": [RuleFact(4, 9, mark=5, mask=0xFFFFFFFF)]}, {}, [], id="whole mark"),
         pytest.param(
             "mark-rule",
@@ -305,6 +321,13 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
         pytest.param("shared-addresses", {}, {}, [], id="each its own"),
         pytest.param("shared-addresses", {"links": TWINS}, AUTOS, ["problem"], id="two modems of one make"),
         pytest.param("shared-addresses", {"links": [link("wan0", "192.168.1.7/24")]}, {}, ["problem"], id="inside"),
+        pytest.param(
+            "shared-addresses",
+            {"links": [link("wan0", "203.0.113.2/24")]},
+            {**ANNOUNCED, "interfaces": {"dmz0": {"networks": ["203.0.113.9/32"]}}},
+            [],
+            id="an announced address of a host inside",
+        ),
         pytest.param("probe-target", {}, PROBES, [], id="far"),
         pytest.param("probe-target", {"links": [ROUTER]}, PROBES, ["warning"], id="router"),
         pytest.param("probe-target", {"links": [link("wan0", "192.0.2.7/24")]}, PROBES, ["warning"], id="wire"),
