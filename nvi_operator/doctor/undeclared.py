@@ -1,13 +1,16 @@
-"""Interfaces with networks that are not in the spec, such as bridges of containers and virtual machines. Pure."""
+"""Networks that are not in the spec, such as those of containers, and those behind another router of a LAN. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
-from nvi_operator.doctor.footprint import Footprint
+from nvi_operator.doctor.footprint import Footprint, footprint
 from nvi_operator.doctor.survey import RouteFact, Survey
-from nvi_operator.language.model.values import Network
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.values import Network, within
+
+_UNIQUE_LOCAL = ip_network("fc00::/7")
 
 
 def undeclared(survey: Survey, need: Footprint) -> Iterator[tuple[str, list[Network]]]:
@@ -17,6 +20,27 @@ def undeclared(survey: Survey, need: Footprint) -> Iterator[tuple[str, list[Netw
         if link is None or not link.up or ifname in (*need.networks, need.device, "lo"):
             continue
         if networks := _merged(route.destination for route in routes if not route.wide):
+            yield ifname, networks
+
+
+def further_networks(survey: Survey, spec: GatewaySpec) -> Iterator[tuple[str, list[Network]]]:
+    """Inside interfaces, and the networks that they lead to and no interface has in the spec.
+
+    Hosts inside may have what is routed to the gateway, or delegated to it: neither needs to be named.
+    """
+    need = footprint(spec)
+    named = [network for interface in spec.interfaces.values() for network in interface.networks]
+    named += [network for uplink in spec.uplinks.values() for network in uplink.routed or ()]
+    delegated = any(uplink.delegated for uplink in spec.uplinks.values())
+    for ifname, routes in routes_by_interface(survey, need):
+        further = (
+            route.destination
+            for route in routes
+            if not route.wide
+            and not any(within(route.destination, network) for network in named)
+            and not (delegated and route.destination.version == 6 and not within(route.destination, _UNIQUE_LOCAL))
+        )
+        if ifname in need.networks and (networks := _merged(further)):
             yield ifname, networks
 
 

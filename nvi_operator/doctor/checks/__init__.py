@@ -82,6 +82,7 @@ CHECKS: tuple[DoctorCheck, ...] = (
     DoctorCheck("multipath-route", routes.multipath_route),
     DoctorCheck("refusing-default", routes.refusing_default),
     DoctorCheck("undeclared-interface", routes.undeclared_interface),
+    DoctorCheck("undeclared-network", routes.undeclared_network),
     DoctorCheck("networkd", settings.networkd),
     DoctorCheck("networkd-addresses", settings.networkd_addresses),
     DoctorCheck("rp-filter", settings.rp_filter),

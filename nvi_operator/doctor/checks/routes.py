@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.footprint import footprint
 from nvi_operator.doctor.survey import Survey
-from nvi_operator.doctor.undeclared import routes_by_interface, undeclared
+from nvi_operator.doctor.undeclared import further_networks, routes_by_interface, undeclared
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.topology.numbers import TABLES
 
@@ -127,5 +127,20 @@ def undeclared_interface(survey: Survey, spec: GatewaySpec | None) -> Iterator[F
             f"{ifname} is not in the spec, and leads to {shown}{' ...' if rest else ''}: packets of inside hosts "
             "to there get an ISP's address as source, and replies to connections from there are dropped as leaks",
             f"# in the spec: interfaces: {{{ifname}: {{networks: [{shown}]}}}}{rest}\n"
+            "# or ignore this, if inside hosts do not use it",
+        )
+
+
+def undeclared_network(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Networks behind an inside interface that are not in the spec, such as behind another router there."""
+    for ifname, networks in further_networks(survey, spec) if spec is not None else ():
+        shown = ", ".join(map(str, networks[:4]))
+        rest = f"  # and more: ip route show dev {ifname}; ip -6 route show dev {ifname}" if networks[4:] else ""
+        yield Finding(
+            "warning",
+            "undeclared-network",
+            f"{ifname} leads to {shown}{' ...' if rest else ''} as well, which the spec does not name: packets of "
+            "inside hosts to there get an ISP's address as source, and what comes from there is dropped at uplinks",
+            f"# in the spec, among the networks of {ifname}: {shown}{rest}\n"
             "# or ignore this, if inside hosts do not use it",
         )
