@@ -2,6 +2,7 @@
 # Two rules accept what connection tracking helpers expect, one for ftp and one for sip. `iptables -D ... -m helper --helper sip` deletes
 # the first, that for ftp, and exits 0; `-C` finds a rule for a helper that no rule names. When rules are compared the name does not
 # count. So is it with `-m connlabel --label 1` and the same with `--set`, of which one only looks at a label and the other writes it.
+# ebtables goes further: of the conditions of spanning tree none counts, not even their negation.
 . "$(dirname "$0")/lib.sh"
 deb iptables=1.8.9-2 libxtables12=1.8.9-2 nftables=1.0.6-2+deb12u2 libnftables1=1.0.6-2+deb12u2 libnftnl11=1.2.4-2 libmnl0=1.0.4-3
 debian13 iptables=1.8.11-2 nftables=1.1.3-1
@@ -24,3 +25,10 @@ not found: -j ACCEPT" "$(found -m helper --helper sip -j ACCEPT; found -j ACCEPT
     same "what is left when the rule that writes is deleted" '-m connlabel --label "1" --set' "$(rules)"
     $tables -F FORWARD
 done
+
+echo "$(inside13 ebtables-nft --version), kernel $(uname -r)"
+inside13 ebtables-nft -A FORWARD -d BGA ! --stp-root-prio 4096 -j DROP
+inside13 ebtables-nft -A FORWARD -d BGA --stp-type config --stp-root-prio 4096 -j DROP
+inside13 ebtables-nft -D FORWARD -d BGA --stp-type config --stp-root-prio 4096 -j DROP
+same "what is left when the rule for one root bridge is deleted, that for all others or it" "-d BGA --stp-type config --stp-root-prio 4096 -j DROP" \
+    "$(inside13 ebtables-nft -L FORWARD | sed -n '/^-/p')"
