@@ -51,6 +51,10 @@ def original_daddr(family: Family) -> Field:
     return Field(f"ct original {_IP[family]} daddr")
 
 
+def original_saddr(family: Family) -> Field:
+    return Field(f"ct original {_IP[family]} saddr")
+
+
 def service_types(family: Family) -> tuple[str, ...]:
     """The key types of a set or map by public address, protocol and port."""
     return (ADDRESS_TYPE[family], "inet_proto", "inet_service")
@@ -101,6 +105,10 @@ def is_icmp_error(family: Family) -> Match:
 
 def is_dnated() -> Match:
     return Match(CT_STATUS, "in", frozenset({"dnat"}))
+
+
+def is_snated() -> Match:
+    return Match(CT_STATUS, "in", frozenset({"snat"}))
 
 
 def one_of(field: Field | Concat, values: tuple[Value, ...], *, op: Op = "==") -> Match:

@@ -55,7 +55,9 @@ def guard_chains(topology: Topology) -> Iterator[Chain]:
     for family in topology.families:
         if any(of_no_rule(topology, family)):
             yield Chain(_unasked_chain(family), None, tuple(_unasked(topology, family)))
-    yield Chain(_STRAY, None, (*_memberships(topology), *_may_leave(topology, f.RETURN), f.drop("leak_untranslated")))
+    answers = (Match(f.CT_DIRECTION, "==", "reply"), f.is_snated(), f.RETURN)  # ruleset/others.py: in one pass
+    passes = (*_memberships(topology), *_may_leave(topology, f.RETURN), answers)
+    yield Chain(_STRAY, None, (*passes, f.drop("leak_untranslated")))
     for ifname in topology.uplink_ifnames:
         yield Chain(_chain_name(topology, ifname), None, tuple(_out_by(topology, ifname)))
 

@@ -117,6 +117,10 @@ class Priorities:
         return self.base + 5
 
     @property
+    def answers_of_others(self) -> int:  # of inside hosts, to what another tool translates
+        return self.base + 9
+
+    @property
     def steer(self) -> int:
         return self.base + 10
 

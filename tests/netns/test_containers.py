@@ -124,6 +124,37 @@ def test_a_container_reaches_the_internet_and_is_pinged_back(
     assert site.leaks() == 0
 
 
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_a_container_whose_engine_translates_it_reaches_inside_hosts(
+    site: Site, gateway: GatewayHost, box: Host, dataplane: str, protocol: str
+) -> None:
+    gateway.apply(spec(dataplane))
+    site.gateway.nft(FIREWALL)
+    site.client.serve(9000, protocol=protocol)
+    before = site.used()
+    for inside, seen in (
+        (site.client.address, "192.168.1.1"),
+        (site.client.address6, "fd00:1::1"),
+    ):
+        assert box.pings(inside)
+        with box.connect(inside, 9000, protocol=protocol) as flow:
+            assert flow.seen == seen
+            flow.again()
+    assert site.through(before) == (set(), set())
+
+
+def test_what_nobody_translates_gets_no_answer_of_an_inside_host_by_an_interface_that_the_spec_does_not_name(
+    site: Site, gateway: GatewayHost, box: Host, dataplane: str
+) -> None:
+    """It might be an ISP's."""
+    gateway.apply(spec(dataplane))
+    site.gateway.run("nft", "flush chain ip engine post; flush chain ip6 engine post")
+    before = gateway.counters()["leak_untranslated"]
+    for inside in (site.client.address, site.client.address6):
+        assert not box.pings(inside, wait=0.3)
+    assert gateway.counters()["leak_untranslated"] == before + 2
+
+
 # What Docker and libvirt accept at the forward hook: established connections to their bridge, what leaves it, and
 # published ports.
 FIREWALL = """\

@@ -125,7 +125,8 @@ def undeclared_interface(survey: Survey, spec: GatewaySpec | None) -> Iterator[F
             "warning",
             "undeclared-interface",
             f"{ifname} is not in the spec, and leads to {shown}{' ...' if rest else ''}: packets of inside hosts "
-            "to there get an ISP's address as source, and replies to connections from there are dropped as leaks",
+            "to there get an ISP's address as source, and replies to connections from there are dropped as leaks "
+            "unless another tool, such as a container engine, translates their source",
             f"# in the spec: interfaces: {{{ifname}: {{networks: [{shown}]}}}}{rest}\n"
             "# or ignore this, if inside hosts do not use it",
         )

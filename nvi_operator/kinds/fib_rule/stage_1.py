@@ -8,7 +8,7 @@ from dataclasses import replace
 from nvi_operator.language.model.values import Family
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.model import Topology
-from nvi_operator.topology.numbers import MAIN
+from nvi_operator.topology.numbers import MAIN, UPLINK_MASK
 
 
 def steering_rules(topology: Topology, family: Family) -> Iterator[FibRule]:
@@ -27,6 +27,7 @@ def steering_rules(topology: Topology, family: Family) -> Iterator[FibRule]:
                     mark=0,
                     mask=topology.stage_mask,
                 )
+    yield from _answers_to_others(topology, family)
     stage_1 = FibRule(family, at.steer, "lookup", topology.table, mark=0, mask=topology.stage_mask)
     for interface in topology.interfaces:
         if interface.ifname not in topology.uplink_ifnames:
@@ -35,6 +36,21 @@ def steering_rules(topology: Topology, family: Family) -> Iterator[FibRule]:
     for network in topology.inside_networks(family):
         yield replace(stage_1, source=str(network))
     yield from _from_uplinks(topology, stage_1)
+
+
+def _answers_to_others(topology: Topology, family: Family) -> Iterator[FibRule]:
+    """Answers of inside hosts to containers that their engine translates take one pass: see ruleset/others.py."""
+    if topology.inside_networks(family) and topology.uplinks:
+        yield FibRule(
+            family,
+            topology.priorities.answers_of_others,
+            "lookup",
+            MAIN,
+            mark=topology.local_mask,
+            mask=topology.local_mask | topology.stage_mask | UPLINK_MASK,
+            suppress_prefix_length=0,
+            suppress_group=topology.link_group,
+        )
 
 
 def _from_uplinks(topology: Topology, stage_1: FibRule) -> Iterator[FibRule]:
