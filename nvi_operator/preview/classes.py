@@ -18,6 +18,7 @@ from nvi_operator.explain.spans import NOTHING, Spans
 from nvi_operator.explain.verdict import Delivered, Forwarded
 from nvi_operator.explain.walk import Walk, reply, walks
 from nvi_operator.language.model.values import Address, Family
+from nvi_operator.preview.alike import answers_alike, same_way
 from nvi_operator.preview.outcome import FlowOutcome, outcome_of, reaches_no_host, wrong_with
 from nvi_operator.preview.regions import regions
 from nvi_operator.topology.model import Topology
@@ -81,9 +82,10 @@ class FlowChange:
 def flow_changes(before: GatewaySide, after: GatewaySide, only: Sequence[Address] | None = None) -> list[FlowChange]:
     """Flows of one outcome are one change. `only`: of flows to these addresses."""
     found: dict[object, FlowChange] = {}
+    alike_answers = answers_alike((before.topology, before.machine), (after.topology, after.machine))
     own = {a.ip for side in (before, after) for i in side.machine.interfaces.values() for a in i.addresses}
     for region in regions(before.topology, after.topology, own, only):
-        for change in _changes_of(region, before, after):
+        for change in _changes_of(region, before, after, alike_answers=alike_answers):
             _join(found, (change.family, change.outcomes, tuple(change.sources)), change)
     alike: dict[object, FlowChange] = {}
     for change in found.values():
@@ -98,7 +100,9 @@ def _join(found: dict[object, FlowChange], key: object, change: FlowChange) -> N
 # --------------------------------------------------------------------------- one region
 
 
-def _changes_of(region: Region, before: GatewaySide, after: GatewaySide) -> Iterator[FlowChange]:
+def _changes_of(
+    region: Region, before: GatewaySide, after: GatewaySide, *, alike_answers: bool
+) -> Iterator[FlowChange]:
     names = _names(before, after)
     # Where the kernel chooses, many walks are of one class.
     arrived, lost, compared = set[object](), set[object](), set[object]()
@@ -113,7 +117,10 @@ def _changes_of(region: Region, before: GatewaySide, after: GatewaySide) -> Iter
                     yield from _chosen(region, now.region, before, after)
                 continue
             for part in _parts(was, now):
-                for space, old, new in _outcomes(before, after, _narrowed(was, part), _narrowed(now, part)):
+                ways = _narrowed(was, part), _narrowed(now, part)
+                if alike_answers and same_way(*ways):
+                    continue
+                for space, old, new in _outcomes(before, after, *ways):
                     if old != new and not (reaches_no_host(old) and reaches_no_host(new)):
                         yield from _change(region, replace(now.region, space=space), {old}, {new}, names)
 

@@ -202,6 +202,26 @@ def test_flows_that_uplinks_share_are_compared_once(monkeypatch: pytest.MonkeyPa
     assert eight < 3 * len(walked)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_answers_that_are_not_walked_would_have_told_no_change(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after, _ = CASES[name]
+    found = changes(before, after)
+    monkeypatch.setattr(classes, "answers_alike", lambda *_: False)
+    assert [vars(change) for change in changes(before, after)] == [vars(change) for change in found]
+
+
+def test_an_edit_of_source_nat_asks_for_no_answers_to_who_asks_for_a_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = set[str | None]()
+
+    def noting(machine: Machine, walk: Walk) -> tuple[Walk, ...]:
+        asked.update(walk.region.in_interfaces)
+        return reply(machine, walk)
+
+    monkeypatch.setattr(classes, "reply", noting)
+    assert changes(EVERYONE + WEB, EVERYONE.replace("isp-a", "isp-b") + WEB)
+    assert asked == {"lan0"}
+
+
 def test_twice_as_many_uplinks_take_twice_as_many_walks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each with a network of its own, of which a route refuses what nothing translates, and a forward."""
     begun = list[object]()
