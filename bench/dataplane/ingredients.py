@@ -11,13 +11,23 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
+
+from pyroute2 import IPRoute
 
 from bench.dataplane.bed import Bed
 from bench.dataplane.kinds import KINDS, Setting
 from bench.dataplane.rounds import Result, measure
 from bench.dataplane.variants import BASE, VARIANTS
 from bench.report import machine, markdown
+from nvi_operator.kernel.bpf.attach import Attachments
+from nvi_operator.kernel.bpf.egress import EGRESS
+from nvi_operator.kernel.bpf.guard import GuardProgram
+from nvi_operator.kernel.bpf.ingress import INGRESS
+from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
+from nvi_operator.store.saved_settings import SavedSettings
 from tests.lab import Host, Lab
 
 Change = Callable[[Host], None]
@@ -65,14 +75,14 @@ def also(*changes: Change) -> Change:
     return change
 
 
-def no_egress_guard(gateway: Host) -> None:
-    for ifname in ("wan0", "wan1"):
-        gateway.run("tc", "filter", "del", "dev", ifname, "egress")
+def no_guard(guard: GuardProgram, *ifnames: str) -> Change:
+    def remove() -> None:
+        with IPRoute() as ipr, Rtnetlink() as rtnetlink, TemporaryDirectory() as scratch:
+            places = Attachments(ipr, rtnetlink, SavedSettings(0, Path(scratch)), guard.is_attached)
+            for place in list(places.at(guard.hook, [ipr.link_lookup(ifname=ifname)[0] for ifname in ifnames])):
+                places.detach(place)
 
-
-def no_ingress_guard(gateway: Host) -> None:
-    for ifname in ("lan0", "wan0", "wan1"):
-        gateway.run("tc", "filter", "del", "dev", ifname, "ingress")
+    return lambda gateway: gateway.call(remove)
 
 
 OURS = tuple(name for name in VARIANTS if name.startswith(("bpf", "kmod")) and "cache" not in name)
@@ -86,8 +96,8 @@ PARTS: dict[str, Change] = {
     "mark hook: untracked, confirmed": nft("mark_hook", r"^ct state.*"),
     "mark hook: counter stage_1": nft("mark_hook", '^counter name "stage_1".*'),
     "FIB: own errors, local": no_rules("1000", "1001"),
-    "egress guard: the program": no_egress_guard,
-    "ingress guard: the program, twice": no_ingress_guard,
+    "egress guard: the program": no_guard(EGRESS, "wan0", "wan1"),
+    "ingress guard: the program, twice": no_guard(INGRESS, "lan0", "wan0", "wan1"),
     "FIB: backstop": no_rules("1800", "1900", "1999"),
 }
 PARTS["all of these"] = also(*(change for name, change in PARTS.items() if name != "guard: the rules"))

@@ -121,11 +121,15 @@ class FilterFact:
 
 @dataclass(frozen=True)
 class TcxFact:
-    """An eBPF program at tcx, which runs before all tc filters and may hide packets from them."""
+    """An eBPF program at tcx, which runs before all tc filters and may hide packets from them.
+
+    `behind`: the gateway's guard at that place runs before it.
+    """
 
     ifname: str
     place: Literal["ingress", "egress"]
     program: str  # its name and number
+    behind: bool = False
 
 
 @dataclass(frozen=True)

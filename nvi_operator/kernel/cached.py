@@ -8,8 +8,8 @@ comes during or after a read ends what was read. After one about an owned rule o
 The kernel reports a link that goes down before the routes that disappear with it, and those not at all. It holds its
 lock (RTNL) meanwhile, and a listing of links takes the same lock, which is why a read begins with the links.
 
-Drivers keep a `Watch` on objects that the kernel does not report (settings). A daemon asks for those by
-`unreported_change` each second. A reconcile does not: reading thirty settings takes several times as long as
+Drivers keep a `Watch` on objects that the kernel does not report (settings, programs at tcx). A daemon asks for those
+by `unreported_change` each second. A reconcile does not: reading thirty settings takes several times as long as
 everything else that it does where nothing changed. Neither reported nor watched, and so not noticed before
 `invalidate`, which a daemon calls at a timer: in-interfaces in the map of the device's program (what comes in by one
 without an entry is dropped and counted), modules on disk, and routes of the operator's protocol that another process

@@ -47,16 +47,11 @@ class GuardEntry:
 
 @dataclass(frozen=True)
 class EgressGuard:
-    """`stage_mask` is None when the live program is not one that this version would have loaded.
-
-    `tcx`: attached by tcx where the kernel has it, as the programs of the flow cache are, because cached packets pass
-    it and a filter costs them more. Without a cache it is a filter, which every version of the operator finds.
-    """
+    """`stage_mask` is None when the live program is not one that this version would load, or not where it belongs."""
 
     ifname: str
     stage_mask: int | None
     entries: frozenset[GuardEntry]
-    tcx: bool = False
 
     @property
     def key(self) -> str:
@@ -69,19 +64,18 @@ _BITS = 32  # rules that have a bit of their own; more share them, and then let 
 def _desired(topology: Topology) -> Iterator[EgressGuard]:
     if not topology.programs:
         return
-    tcx = topology.flow_cache is not None
     present = {interface.ifname for interface in topology.interfaces if interface.ifindex is not None}
     for ifname in topology.uplink_ifnames:
         if ifname in present:
             entries = [entry for family in topology.families for entry in _entries(topology, ifname, family)]
             # The table has no rule about a family that the spec does not have, and so leaves it to the host.
             entries += [_rest_is_free(family) for family in FAMILIES if family not in topology.families]
-            yield EgressGuard(ifname, topology.stage_mask, frozenset(entries), tcx)
+            yield EgressGuard(ifname, topology.stage_mask, frozenset(entries))
     public = frozenset(_answers(topology))
     for ifname in (
         sorted({inside.interface.ifname for inside in topology.inside_interfaces} & present) if public else ()
     ):
-        yield EgressGuard(ifname, topology.stage_mask, public, tcx)
+        yield EgressGuard(ifname, topology.stage_mask, public)
 
 
 def _rest_is_free(family: Family) -> GuardEntry:
@@ -191,8 +185,7 @@ def _describe(guard: EgressGuard) -> str:
         parts.append(f"all of {min(free)} leaves")
     elif free:
         parts = [*(part.replace("own", "public", 1) for part in parts), "all else leaves"]
-    tcx = "; by tcx, where the kernel has it" if guard.tcx else ""
-    return f"{guard.key}: {'; '.join(parts)}{_exceptions(guard.entries)}{tcx}"
+    return f"{guard.key}: {'; '.join(parts)}{_exceptions(guard.entries)}"
 
 
 def _exceptions(entries: frozenset[GuardEntry]) -> str:

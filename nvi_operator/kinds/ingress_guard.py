@@ -17,15 +17,12 @@ from nvi_operator.topology.model import Topology
 class IngressGuard:
     """`entries` are addresses of the gateway.
 
-    `stage_mask` is None when the live program is not one that this version would have loaded. `tcx`: as for an egress
-    guard. Packets that the module caches pass this guard. The eBPF cache forwards its own before it, and all others
-    pass it twice: at tcx they are spared the filters of clsact.
+    `stage_mask` is None when the live program is not one that this version would load, or not where it belongs.
     """
 
     ifname: str
     stage_mask: int | None
     entries: frozenset[str]
-    tcx: bool = False
 
     @property
     def key(self) -> str:
@@ -35,21 +32,19 @@ class IngressGuard:
 def _desired(topology: Topology) -> Iterator[IngressGuard]:
     if not topology.programs or topology.guards.anti_spoof == "off":
         return
-    tcx = topology.flow_cache is not None
     own = [(ifname, address) for ifname, address in topology.local if address.version in topology.families]
     for interface in topology.interfaces:
         if interface.ifindex is not None:
             # Of tenants another one's host may have the address of an interface.
             entries = (str(address) for ifname, address in own if not topology.tenants or ifname == interface.ifname)
-            yield IngressGuard(interface.ifname, topology.stage_mask, frozenset(entries), tcx)
+            yield IngressGuard(interface.ifname, topology.stage_mask, frozenset(entries))
 
 
 def _describe(guard: IngressGuard) -> str:
     if guard.stage_mask is None:
         return f"{guard.key}: a foreign program"
     own = sorted(map(ip_address, guard.entries), key=lambda address: (address.version, address))
-    tcx = "; by tcx, where the kernel has it" if guard.tcx else ""
-    return f"{guard.key}: own {', '.join(map(str, own)) or 'none'}{tcx}"
+    return f"{guard.key}: own {', '.join(map(str, own)) or 'none'}"
 
 
 INGRESS_GUARD = Kind(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
+from nvi_operator.kernel.bpf.guard import GuardProgram
 from nvi_operator.kernel.kernel import Kernel
 from nvi_operator.kinds.ingress_guard import IngressGuard
 from nvi_operator.kinds.route import Route
@@ -17,6 +18,7 @@ from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.host import HostState, Object, Ref
 from nvi_operator.testing import FakeKernel
 from tests.lab import Host
+from tests.netns.losses import detach
 
 TABLE = Ref("nft-table", "inet nvi")
 LINK = Ref("link", "nvi0")
@@ -87,6 +89,16 @@ def on_program(change: Callable[[TcProgram], TcProgram]) -> Real:
                 kernel.apply(Change(PROGRAM, Action.UPDATE, program, change(program)))
 
         host.call(work)
+
+    return there
+
+
+def without_guards(*guards: GuardProgram) -> Real:
+    """The uplink `wan0`, by whatever mechanism they are there."""
+
+    def there(host: Host) -> None:
+        for guard in guards:
+            host.call(detach, guard, "wan0")
 
     return there
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from nvi_operator.kernel.bpf.egress import EGRESS
+from nvi_operator.kernel.bpf.ingress import INGRESS
 from nvi_operator.kinds.link import Link
 from nvi_operator.kinds.link_group import LinkGroup
 from nvi_operator.kinds.route import Route
@@ -26,6 +28,7 @@ from tests.contract.acts import (
     run,
     sysctl,
     take_down,
+    without_guards,
 )
 from tests.contract.machines import Drift
 
@@ -213,19 +216,19 @@ DEVICE_DRIFTS = (
     ),
     Drift(
         "the guard of an uplink is detached",
-        run("tc", "filter", "del", "dev", "wan0", "egress"),
+        without_guards(EGRESS),
         lose(GUARD),
         frozenset({(MISSING, "egress-guard")}),
     ),
     Drift(
-        "the qdisc of an uplink's guards is deleted",
-        run("tc", "qdisc", "del", "dev", "wan0", "clsact"),
+        "both guards of an uplink are detached",
+        without_guards(EGRESS, INGRESS),
         lose(GUARD, INGRESS_GUARD),
         frozenset({(MISSING, "egress-guard"), (MISSING, "ingress-guard")}),
     ),
     Drift(
         "the guard at an interface's ingress is detached",
-        run("tc", "filter", "del", "dev", "wan0", "ingress"),
+        without_guards(INGRESS),
         lose(INGRESS_GUARD),
         frozenset({(MISSING, "ingress-guard")}),
     ),

@@ -9,13 +9,16 @@ import pytest
 
 from nvi_operator.doctor.footprint import footprint
 from nvi_operator.errors import ConflictError
+from nvi_operator.kernel.bpf import tcx
 from nvi_operator.kernel.cached import CachedKernel
 from nvi_operator.kernel.drivers.registry import DRIVERS
 from nvi_operator.kernel.drivers.sysctl import OpenSettings
 from nvi_operator.kernel.handles import Handles
 from nvi_operator.kernel.kernel import Kernel
 from nvi_operator.kernel.netlink.events import KernelEvents
+from nvi_operator.kinds.egress_guard import EGRESS_GUARD
 from nvi_operator.kinds.fib_rule import FIB_RULE
+from nvi_operator.kinds.ingress_guard import INGRESS_GUARD
 from nvi_operator.kinds.nft_table import NFT_TABLE
 from nvi_operator.kinds.route import ROUTE
 from nvi_operator.language.model.settings import Numbers
@@ -32,8 +35,14 @@ from tests.lab.net import until
 pytestmark = pytest.mark.netns
 
 T = TypeVar("T")
+GUARDS = {EGRESS_GUARD.name, INGRESS_GUARD.name}
 UNREPORTED = "an interface is taken out of the program's list"
-DRIFTS = [NFT_DRIFTS[0], *ROUTING_DRIFTS, *(drift for drift in DEVICE_DRIFTS if drift.name != UNREPORTED)]
+OF_GUARDS = [drift for drift in DEVICE_DRIFTS if {kind for _, kind in drift.shows} <= GUARDS]
+DRIFTS = [
+    NFT_DRIFTS[0],
+    *ROUTING_DRIFTS,
+    *(drift for drift in DEVICE_DRIFTS if drift.name != UNREPORTED and drift not in OF_GUARDS),
+]
 
 
 class CachingMachine(RealMachine):
@@ -90,6 +99,18 @@ def blind(daemon: CachingMachine, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("drift", DRIFTS, ids=str)
 def test_drift_is_seen_and_healed(daemon: CachingMachine, drift: Drift) -> None:
     daemon.disturb(drift)
+    _is_seen_and_healed(daemon, drift)
+
+
+@pytest.mark.parametrize("drift", OF_GUARDS, ids=str)
+def test_drift_of_a_guard_is_seen_when_it_is_asked_for(daemon: CachingMachine, drift: Drift) -> None:
+    """As the daemon does each second: the kernel reports filters, and no programs at tcx."""
+    daemon.disturb(drift)
+    assert daemon.host.call(daemon.kernel.unreported_change) == tcx.available()
+    _is_seen_and_healed(daemon, drift)
+
+
+def _is_seen_and_healed(daemon: CachingMachine, drift: Drift) -> None:
     drifted = seen(daemon, SPEC)
     assert {(drift_class(change), change.ref.kind) for change in drifted.steps} == drift.shows
     applied(daemon, SPEC)

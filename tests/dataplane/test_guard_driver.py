@@ -44,6 +44,7 @@ class Uplink:
 
     netns: Netns
     driver: GuardDriver
+    filters_only: Attachments
     ipr: Any
     guard: Guard
 
@@ -77,7 +78,7 @@ class Uplink:
             lines = [asm.load_map(asm.R1, "counters"), asm.mov_imm(asm.R0, 2), asm.leave()]
             program = syscall.load_program(asm.encode(lines, {"counters": counters}), own.name(STAGE))
             (index,) = self.ipr.link_lookup(ifname=LINK)
-            self.driver._attachments.attach(index, own.hook, program, own.name(STAGE), "first", mechanism="clsact")
+            self.filters_only.attach(index, own.hook, program, own.name(STAGE), "first")
             os.close(program)
             os.close(counters)
 
@@ -95,16 +96,13 @@ def uplink(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Uplink]:
 
         def made() -> Uplink:
             ipr = IPRoute(ext_ack=True)
-            hook, by_tcx = request.param.split("-")[0], request.param.endswith("-tcx")
+            hook, _, by_tcx = request.param.partition("-")
             kind = IngressGuardDriver if hook == "ingress" else EgressGuardDriver
-            saved = SavedSettings(1, tmp_path)
-            places = Attachments(ipr, Rtnetlink(), saved, kind.program.is_attached)
-            guard = (
-                IngressGuard(LINK, STAGE, ADDRESSES, by_tcx)
-                if hook == "ingress"
-                else EgressGuard(LINK, STAGE, PREFIXES, by_tcx)
-            )
-            return Uplink(netns, kind(places), ipr, guard)
+            context = (ipr, Rtnetlink(), SavedSettings(1, tmp_path), kind.program.is_attached)
+            filters = Attachments(*context, mechanism="clsact")
+            places = Attachments(*context) if by_tcx else filters
+            guard = IngressGuard(LINK, STAGE, ADDRESSES) if hook == "ingress" else EgressGuard(LINK, STAGE, PREFIXES)
+            return Uplink(netns, kind(places), filters, ipr, guard)
 
         yield netns.call(made)
     finally:

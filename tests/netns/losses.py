@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
-from nvi_operator.kernel.bpf import syscall, tcx
+from pyroute2 import IPRoute
+
+from nvi_operator.kernel.bpf.attach import Attachments
+from nvi_operator.kernel.bpf.guard import GuardProgram
 from nvi_operator.kernel.bpf.ingress import INGRESS
-from nvi_operator.kernel.bpf.live import opened_program
+from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
+from nvi_operator.store.saved_settings import SavedSettings
 from tests.lab import Host
 
 Loss = Callable[[Host], None]
@@ -66,17 +72,12 @@ LOSSES: Mapping[str, Loss] = MappingProxyType(
 
 
 def remove_ingress_guard(host: Host, ifname: str) -> None:
-    """From wherever it is: with a flow cache at tcx."""
-    if not host.call(_detached_from_tcx, ifname):
-        host.run("tc", "filter", "del", "dev", ifname, "ingress")
+    host.call(detach, INGRESS, ifname)
 
 
-def _detached_from_tcx(ifname: str) -> bool:
-    ifindex = socket.if_nametoindex(ifname)
-    listing = tcx.programs(ifindex, "ingress") if tcx.available() else None
-    for number in listing.programs if listing else ():
-        with opened_program(number) as fd:
-            if syscall.program_info(fd).name == INGRESS.program:
-                tcx.detach(ifindex, "ingress", fd, listing.revision)
-                return True
-    return False
+def detach(guard: GuardProgram, ifname: str) -> None:
+    """From wherever it is: at tcx, where the kernel has that."""
+    with IPRoute() as ipr, Rtnetlink() as rtnetlink, TemporaryDirectory() as scratch:
+        places = Attachments(ipr, rtnetlink, SavedSettings(0, Path(scratch)), guard.is_attached)
+        (place,) = places.at(guard.hook, [socket.if_nametoindex(ifname)])
+        places.detach(place)

@@ -68,6 +68,7 @@ def test_what_such_a_filter_does(site: Site, gateway: GatewayHost) -> None:
     site.gateway.nft("table inet vandal { chain c { type filter hook prerouting priority -500; meta mark set 5; }; }")
     site.client.pings(site.far.address, wait=0.3)
     assert gateway.counters()["reinjected"] == gateway.counters()["loop"] == 1
+    site.gateway.run("tc", "qdisc", "replace", "dev", "lan0", "clsact")
     site.gateway.run("sh", "-c", "tc filter add dev lan0 ingress protocol ip u32 match u32 0 0 flowid :1")
     site.client.pings(site.far.address, wait=0.3)
     assert gateway.counters()["reinjected"] > 60
@@ -113,3 +114,22 @@ def test_tcx_programs_are_named(host: Host) -> None:
         ("warning", "tcx ingress of wan0: passes "),
         ("warning", "tcx egress of wan1: passes "),
     ]
+
+
+def test_a_program_behind_the_gateways_guard_cannot_keep_it_from_running(site: Site, gateway: GatewayHost) -> None:
+    gateway.apply(scenario())
+
+    def attach(order: tcx.Order) -> None:
+        ifindex = socket.if_nametoindex("lan0")
+        program = load_program(syscall._SHORTEST, "passes")
+        tcx.attach(ifindex, "ingress", program, order, tcx.programs(ifindex, "ingress").revision)
+        os.close(program)
+
+    def warned() -> bool:
+        (found,) = (f for f in findings(site.gateway, SPEC) if f.topic == "tcx-program")
+        return "as sources does not run" in found.what
+
+    site.gateway.call(attach, "last")
+    assert not warned()
+    site.gateway.call(attach, "first")
+    assert warned()

@@ -13,9 +13,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from nvi_operator.kernel.bpf import tcx
 from tests.lab import GatewayHost, Host, Site, packets
 from tests.lab.net import until
 from tests.netns.losses import nothing_of_the_table, remove_ingress_guard
+from tests.netns.operator import Operator
 from tests.netns.scenarios import A6, A, spec
 from tests.netns.test_egress_guard import INGRESS, TUNNEL, _drop_all, _tun
 
@@ -206,7 +208,7 @@ def test_a_neighbour_sends_nothing_to_a_group_in_the_gateways_name(
     gateway.apply(spec())
     membership = socket.inet_aton("224.0.0.99") + socket.inet_aton(LAN)
     service.socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
-    site.gateway.run("tc", "filter", "del", "dev", "lan0", "ingress")  # the table alone
+    remove_ingress_guard(site.gateway, "lan0")  # the table alone
     for source in (LAN, "192.168.1.10"):
         site.client.inject("eth0", packets.udp(source, "224.0.0.99", PORT), to="01:00:5e:00:00:63")
     service.hears("192.168.1.10")
@@ -276,7 +278,8 @@ def test_the_filters_of_others_are_asked_behind_it_and_stay(
         run("tc", "filter", "add", "dev", "wan0", "ingress", *filter_.split())
     before = gateway.foreign()
     gateway.apply(spec())
-    assert "pref 2 bpf" in run("tc", "filter", "show", "dev", "wan0", "ingress").stdout, "the first that is free"
+    if not tcx.available():
+        assert "pref 2 bpf" in run("tc", "filter", "show", "dev", "wan0", "ingress").stdout, "the first that is free"
     nothing_of_the_table(site.gateway)
     site.gateway.call(_drop_all, "wan0", 9, INGRESS)
     for source in (A, "192.0.2.98"):
@@ -290,20 +293,24 @@ def test_the_filters_of_others_are_asked_behind_it_and_stay(
     assert gateway.owned() == []
 
 
-def test_two_guards_share_a_qdisc_and_the_last_one_takes_it_away(site: Site, gateway: GatewayHost) -> None:
+def test_where_the_kernel_has_no_tcx_guards_share_a_qdisc_and_the_last_one_takes_it_away(
+    site: Site, gateway: GatewayHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def qdiscs() -> set[str]:
         lines = site.gateway.run("tc", "qdisc", "show").stdout.splitlines()
         return {line.split()[line.split().index("dev") + 1] for line in lines if "clsact" in line} - {"nvi0"}
 
     before = gateway.foreign()
-    gateway.apply(spec())
+    monkeypatch.setattr(tcx, "available", lambda: False)
+    operator = Operator(site)
+    operator.apply(spec())
     assert qdiscs() == {"lan0", "wan0", "wan1"}
-    gateway.apply(spec(more="  guards: { antiSpoof: off }\n"))
+    operator.apply(spec(more="  guards: { antiSpoof: off }\n"))
     assert qdiscs() == {"lan0", "wan0", "wan1"}, "for the egress guards"
     site.gateway.run("tc", "filter", "del", "dev", "lan0", "egress")
-    gateway.apply(spec())
+    operator.apply(spec())
     assert qdiscs() == {"lan0", "wan0", "wan1"}
-    gateway.down()
+    operator.apply(None)
     assert gateway.foreign()["tc"] == before["tc"]
 
 

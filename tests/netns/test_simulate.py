@@ -18,12 +18,14 @@ import pytest
 from nvi_operator.cli import main
 from nvi_operator.experiment.outcome import Tried
 from nvi_operator.experiment.services import response
+from nvi_operator.kernel.bpf.egress import EGRESS
 from nvi_operator.simulate import health
 from nvi_operator.simulate.health import ask
 from nvi_operator.simulate.simulation import SimulatedGateway, try_out
 from tests.lab.command import ROOT
 from tests.lab.net import until
 from tests.lab.simulated import apart, in_gateway
+from tests.netns.losses import detach
 
 pytestmark = pytest.mark.netns
 
@@ -241,7 +243,7 @@ def test_a_source_that_leaves_untranslated_fails(tmp_path: Path) -> None:
         subprocess.run(rule, check=True)
         for command in ("delete table inet nvi", "flush ruleset"):
             subprocess.run(["nft", *command.split()], check=False)
-        subprocess.run(["tc", "qdisc", "del", "dev", "wan0", "clsact"], check=True)
+        detach(EGRESS, "wan0")
         return plain(try_out(gateway, 100))
 
     problems = "\n".join(in_gateway(ROOT / "examples/hairpin", tmp_path, broken)["problems"])

@@ -90,7 +90,8 @@ def _before_guards(
 def tcx_program(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Programs at tcx, which run before all tc filters, the gateway's included."""
     need = footprint(spec)
-    for (ifname, place), programs in groupby(survey.tcx, lambda each: (each.ifname, each.place)):
+    for (ifname, place), found in groupby(survey.tcx, lambda each: (each.ifname, each.place)):
+        programs = list(found)
         named = ", ".join(each.program for each in programs)
         show = f"bpftool net show dev {ifname}\n"
         if ifname == need.device:
@@ -111,13 +112,13 @@ def tcx_program(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                 f"{show}# have each end in TCX_NEXT",
             )
         else:
+            guard = ", and the program that refuses the gateway's own addresses as sources does not run"
             yield Finding(
                 "warning",
                 "tcx-program",
                 f"tcx {place} of {ifname}: {named}: packets that it drops or redirects never reach the gateway; "
                 f"where it ends in TCX_PASS (0), it overwrites tc_index, by which {need.device} recognises a packet "
-                "that it has seen before, and the program that refuses the gateway's own addresses as sources does "
-                "not run",
+                f"that it has seen before{'' if all(each.behind for each in programs) else guard}",
                 f"{show}# have each end in TCX_NEXT (-1)",
             )
 

@@ -100,21 +100,18 @@ class Attachments:
         *,
         replaces: Attached | None = None,
         first: int = 1,
-        mechanism: Mechanism | None = None,
     ) -> None:
         """Attach a loaded program before or after the others of that place, or instead of one; at tcx behind what is
         to run before it.
 
         The first of several at clsact is the one that came first: a filter takes the lowest preference that is free,
         from `first` on. `name` is the filter's. A replacement by the same mechanism is one step, in which every
-        packet meets either program; otherwise, or where that one is early, both run for a moment. `mechanism` is the
-        driver's by default.
+        packet meets either program; otherwise, or where that one is early, both run for a moment.
         """
-        mechanism = mechanism or self.mechanism
-        if replaces is not None and replaces.mechanism == mechanism and not replaces.early:
+        if replaces is not None and replaces.mechanism == self.mechanism and not replaces.early:
             self._replace(replaces, fd, name)
             return
-        if mechanism == "tcx":
+        if self.mechanism == "tcx":
             listing = tcx.programs(ifindex, hook)
             ahead = [number for number in listing.programs if self._is_ahead(program_name(number))]
             tcx.attach(ifindex, hook, fd, order, listing.revision, behind=ahead[-1] if ahead else None)

@@ -1,9 +1,9 @@
 """The programs that guard an interface, at its egress (uplinks) and its ingress.
 
-The interface is another's, and so may be its clsact qdisc and other filters. The gateway's filter is known by the
-program's name. It takes the first free preference, so that it is asked early; what runs earlier and ends in a
-verdict takes it out of the path, which `nvictl doctor` names. Where packets of the flow cache pass it, it is at tcx,
-behind the cache.
+The interface is another's, and so may be its other programs and filters. The gateway's is known by the program's
+name. Where the kernel has tcx it is there, before all filters and behind the flow cache. Elsewhere it is a filter, at
+the first free preference, so that it is asked early; what runs earlier and ends in a verdict takes it out of the
+path, which `nvictl doctor` names.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from itertools import groupby
 from typing import Any, ClassVar, Self
 
 from nvi_operator.errors import CapabilityError
-from nvi_operator.kernel.bpf import objects, syscall, tcx
-from nvi_operator.kernel.bpf.attach import Attached, Attachments, preferred
+from nvi_operator.kernel.bpf import objects, syscall
+from nvi_operator.kernel.bpf.attach import Attached, Attachments
 from nvi_operator.kernel.bpf.guard import COUNTERS, GuardProgram
 from nvi_operator.kernel.bpf.libbpf import LoadedObject
 from nvi_operator.kernel.bpf.live import opened_maps, read_constants, read_counters
@@ -55,26 +55,21 @@ class GuardDriver(Driver):
 
     def observe(self, desired: HostState) -> Iterator[Guard]:
         """Every owned guard, on whatever interface."""
-        by_tcx = self._by_tcx(desired)
         for ifindex, places in groupby(self._places(), lambda place: place.ifindex):
             ifname = ifname_of(ifindex)
             if ifname is not None:
-                yield self._guard(ifname, list(places), ifname in by_tcx)
+                yield self._guard(ifname, list(places))
 
     def watch(self, found: HostState) -> TcxWatch | None:
-        return TcxWatch.of(self._by_tcx(found), (self._program.hook,))
+        guards = {each.ifname for each in found.of_kind(self.kind) if isinstance(each, Guard)}
+        return TcxWatch.of(guards, (self._program.hook,))
 
-    def _guard(self, ifname: str, places: Sequence[Attached], desired_by_tcx: bool) -> Guard:
+    def _guard(self, ifname: str, places: Sequence[Attached]) -> Guard:
         place = places[0]
-        if len(places) > 1 or place.early:  # one was to take the place of the other, or the flow cache runs behind it
+        # One was to take the place of the other, or the flow cache runs behind it; or it is a filter for no reason.
+        if len(places) > 1 or place.early or place.mechanism != self._attachments.mechanism:
             return self.type(ifname, None, frozenset())
-        # Without tcx a filter is all that can be had.
-        by_tcx = place.mechanism == "tcx" if tcx.available() else desired_by_tcx
-        return self.type(ifname, *self._contents(place.program), by_tcx)
-
-    def _by_tcx(self, state: HostState) -> set[str]:
-        """The interfaces whose guard is to be at tcx."""
-        return {each.ifname for each in state.of_kind(self.kind) if isinstance(each, Guard) and each.tcx}
+        return self.type(ifname, *self._contents(place.program))
 
     def counters(self, live: HostState) -> dict[str, dict[str, int]]:
         """Packets by reason, over all interfaces and CPUs; empty where there is no guard."""
@@ -150,7 +145,6 @@ class GuardDriver(Driver):
                 "first",
                 replaces=place,
                 first=_FIRST[self._program.hook],
-                mechanism=preferred() if guard.tcx else "clsact",
             )
 
     def _contents(self, number: int) -> tuple[int | None, frozenset[Any]]:

@@ -13,6 +13,7 @@ from nvi_operator.errors import KernelError
 from nvi_operator.kernel.bpf import tcx
 from nvi_operator.kernel.bpf.clsact import ListedFilter, list_filters
 from nvi_operator.kernel.bpf.egress import EGRESS
+from nvi_operator.kernel.bpf.ingress import INGRESS
 from nvi_operator.kernel.bpf.names import is_own
 from nvi_operator.kernel.bpf.tcx import Hook
 from nvi_operator.kernel.errors import kernel_errors
@@ -39,9 +40,12 @@ def ingress_filters(rtnetlink: Rtnetlink, links: Mapping[str, LinkFact]) -> Iter
 def ingress_programs(links: Mapping[str, LinkFact]) -> Iterator[TcxFact]:
     """The programs at tcx ingress of these links, but for the operator's own."""
     for ifname, link in links.items():
+        behind = False
         for program in tcx.named(link.ifindex, "ingress"):
-            if not is_own(program.partition(" ")[0]):
-                yield TcxFact(ifname, "ingress", program)
+            name = program.partition(" ")[0]
+            behind |= name == INGRESS.program
+            if not is_own(name):
+                yield TcxFact(ifname, "ingress", program, behind)
 
 
 def egress_programs(ifname: str, ifindex: int) -> Iterator[TcxFact]:

@@ -7,7 +7,6 @@ from types import MappingProxyType
 
 from nvi_operator.kinds.ingress_guard import INGRESS_GUARD
 from nvi_operator.kmod.facts import ModuleFacts
-from nvi_operator.kmod.verdict import OLDEST
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.topology.facts import Facts, LinkFact
 from nvi_operator.topology.model import Topology
@@ -64,15 +63,3 @@ def test_without_anti_spoofing_there_is_none() -> None:
 
 def test_where_no_program_can_be_loaded_there_is_none() -> None:
     assert guards(SPEC, module=ModuleFacts(loaded=True), programs=False) == {}
-
-
-def test_beside_a_flow_cache_it_is_at_tcx() -> None:
-    """Packets that the module caches pass it, and those that no one caches twice."""
-
-    def by_tcx(dataplane: str, cache: str) -> set[bool]:
-        text = f"{SPEC}  dataplane: {{ type: {dataplane}, flowCache: {cache} }}\n"
-        found = resolved(text, module=ModuleFacts(loaded=True, loaded_version=OLDEST))
-        return {each.tcx for each in INGRESS_GUARD.desired(found)}
-
-    assert by_tcx("kmod", "auto") == by_tcx("bpf", "auto") == {True}
-    assert by_tcx("kmod", "off") == by_tcx("bpf", "off") == {False}
