@@ -8,6 +8,7 @@ from nvi_operator.language.check.addresses import Problem
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.values import SELF
+from nvi_operator.language.other_words import ANY, UNTRANSLATED
 from nvi_operator.language.wording import listed, nearest
 
 
@@ -16,6 +17,7 @@ def check_references(spec: GatewaySpec, disabled: Mapping[str, Collection[str]])
     off = {"uplink": disabled.get("uplinks", ()), "inside interface": disabled.get("interfaces", ())}
     off["interface"] = off["inside interface"]
     tenants = {i.tenant for i in spec.interfaces.values() if i.tenant}
+    every = {("at", word) for word in ANY}
     interfaces = {*spec.interfaces, *(u.interface for u in spec.uplinks.values())}
 
     def known(path: Path, what: str, names: Iterable[str | None], there_are: Iterable[str]) -> Iterator[Problem]:
@@ -26,13 +28,19 @@ def check_references(spec: GatewaySpec, disabled: Mapping[str, Collection[str]])
                 elif name in spec.address_sets:
                     hint = "it is an address set, which stands in from, to and except alone; "
                     yield path, f"there is no {what} {name!r}", hint + _instead("", there_are)
+                elif (path[-1], name) in every:
+                    yield path, f"there is no {what} {name!r}", "leave it out for every uplink"
+                elif what == "uplink" and (by := [n for n, u in sorted(spec.uplinks.items()) if u.interface == name]):
+                    yield path, f"there is no {what} {name!r}", f"write {' or '.join(by)}, whose interface that is"
                 else:
                     yield path, f"there is no {what} {name!r}", _instead(name, there_are)
 
     for number, rule in enumerate(spec.source_nat):
         at: Path = ("spec", "sourceNat", number)
         for path, message, hint in known((*at, "as"), "uplink", rule.as_.names, spec.uplinks):
-            yield path, message, _MASQUERADE + hint if "masquerade" in rule.as_.names else hint
+            untranslated = not UNTRANSLATED.isdisjoint(rule.as_.names)
+            more = _MASQUERADE if "masquerade" in rule.as_.names else _UNCHANGED if untranslated else ""
+            yield path, message, more + hint
         yield from known((*at, "in"), "interface", rule.in_ or (), {*interfaces, SELF})
         yield from known((*at, "tenant"), "tenant", [rule.tenant], tenants)
     for number, route in enumerate(spec.routes):
@@ -69,6 +77,7 @@ def check_references(spec: GatewaySpec, disabled: Mapping[str, Collection[str]])
 
 
 _MASQUERADE = "an uplink's name does what masquerade does; "
+_UNCHANGED = "write `unchanged` for what stays untranslated; "
 
 
 def _instead(name: str, there_are: Iterable[str]) -> str:

@@ -20,6 +20,7 @@ from nvi_operator.language.fast.fast_entries import WRONG, Absent, Builder
 from nvi_operator.language.load.entry_rows import Rows, place, row_document
 from nvi_operator.language.load.yaml_reader import Branch, Document, Places
 from nvi_operator.language.model.base import fields_of
+from nvi_operator.language.other_words import field_instead
 from nvi_operator.language.wording import nearest, shown
 from nvi_operator.pattern import pattern
 
@@ -141,6 +142,7 @@ class CsvTable(Rows):
                     close = nearest(cell.text, known)
                     meant.add(close or "")
                     hint = f"did you mean {close!r}?" if close else f"there are: {', '.join(known)}"
+                    hint = field_instead(cell.text, known) or hint
                     yield self._problem(line, cell.start + 1, f"there is no field {shown(cell.text)}", hint)
                 elif cell.text in names[:index]:
                     message = f"column {cell.text!r} appears twice"

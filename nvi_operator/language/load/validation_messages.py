@@ -13,6 +13,7 @@ from nvi_operator.language.load.merge import dotted
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.base import fields_of, is_model, model_of
 from nvi_operator.language.model.host import FOLDER
+from nvi_operator.language.other_words import field_instead
 from nvi_operator.language.wording import AS_A_LIST, HintedError, nearest, short, shown
 
 _YAML_1_1_BOOLEANS = {"yes", "no", "on", "off", "y", "n"}
@@ -253,6 +254,8 @@ def _unknown(path: Path, language: Root) -> tuple[str, str]:
     message = f"there is no field {shown(name)}"
     if spaced := _spaced(name, fields):
         return message, f"write `{spaced}`, with a space after the colon"
+    if instead := field_instead(name, fields):
+        return message, instead
     if close := nearest(name, fields):
         return message, f"did you mean {close!r}?"
     return message, f"there are: {', '.join(fields)}" if fields else ""

@@ -16,6 +16,7 @@ from nvi_operator.language.model.base import Entry
 from nvi_operator.language.model.fields import Networks, OrShort, SpecNetwork, as_tuple
 from nvi_operator.language.model.validators import BeforeValidator, Later
 from nvi_operator.language.model.values import Network, is_name, parse_network
+from nvi_operator.language.other_words import ANY
 from nvi_operator.language.wording import HintedError, nearest, shown
 
 WORDS = ("all", "any", "inside", "none", "outside", "self", "auto", "unchanged")  # that mean something else elsewhere
@@ -57,6 +58,8 @@ class KnownSets:
             raise HintedError(f"the address set {name!r} is disabled", "enable it, or disable this as well")
         close = nearest(name, (*self.networks, *words))
         hint = "write a prefix, as in 192.0.2.0/24, or add the name to spec.addressSets"
+        if name in ANY:
+            hint = "leave it out where it may be anyone, or write 0.0.0.0/0 and ::/0"
         raise HintedError(f"there is no address set {shown(name)}", f"did you mean {close!r}?" if close else hint)
 
 

@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Literal
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.language.model.values import Address, as_text, check_forwarded, parse_address
+from nvi_operator.language.model.values import SELF, Address, as_text, check_forwarded, parse_address
+from nvi_operator.language.other_words import BOTH
 from nvi_operator.language.wording import HintedError, nearest, short, shown
 from nvi_operator.pattern import pattern
 
@@ -67,7 +68,10 @@ def _port_range(text: str) -> PortRange:
         return PortRange(port, port)
     match = _PORT.fullmatch(text)
     if not match:
-        raise ValueError(f"{shown(text)} is not a port or a port range such as 8000-8010")
+        message = f"{shown(text)} is not a port or a port range such as 8000-8010"
+        if _PORT.fullmatch(ports := text.replace(":", "-", 1)):
+            raise HintedError(message, f"write {ports}")
+        raise ValueError(message)
     first = int(match[1])
     last = int(match[2] or match[1])
     if not (1 <= first <= 65535 and 1 <= last <= 65535):
@@ -113,6 +117,9 @@ def parse_service(value: object) -> Service:
         raise _portless(known if known in _PORTLESS else ports.lower())
     if ports in PORT_PROTOCOLS and _PORT.fullmatch(protocol):
         raise HintedError(f"{shown(text)} has its protocol first", f"write {protocol}/{ports}")
+    if protocol.lower() in BOTH:
+        several = f"[{short(ports)}/tcp, {short(ports)}/udp]"
+        raise HintedError(f"{shown(protocol)} is not a protocol with ports", f"write both: {several}")
     if protocol not in PORT_PROTOCOLS:
         raise _no_protocol(f"{shown(protocol)} is not a protocol with ports", protocol, PORT_PROTOCOLS)
     return Service(protocol, parse_port_range(ports))
@@ -206,6 +213,8 @@ def parse_target(value: object) -> Target:
 
 def parse_server(value: object) -> Target:
     """A target that packets are forwarded to. Link-local ones are not, though the gateway may probe them."""
+    if isinstance(value, str) and value.partition(":")[0] == SELF:
+        raise HintedError(f"{shown(value)} is not an address", "name one of the gateway on an inside interface")
     target = parse_target(value)
     check_forwarded(target.address)
     return target

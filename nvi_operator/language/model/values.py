@@ -26,6 +26,8 @@ RESERVED_IFNAMES = ("all", "default", "lo")
 SELF = "self"  # in place of an address or an interface: the gateway itself
 IFNAME_PATTERN = pattern(rf"(?!(?:{'|'.join(RESERVED_IFNAMES)})$)[A-Za-z0-9_][A-Za-z0-9_.-]{{0,14}}")
 HOST_PATTERN = pattern(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_HOSTNAME = pattern(r"(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z][A-Za-z0-9-]{1,62}")  # of more than one part
+_MAC = pattern(r"(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}")
 # No absolute path, no parent, nothing hidden: no part begins with a dot.
 _ENTRY_FILE = pattern(r"(?:[^./\\\0-\x1f][^/\\\0-\x1f]*/)*[^./\\\0-\x1f][^/\\\0-\x1f]*\.(?:csv|jsonl)")
 _OCTETS = {str(number): number for number in range(256)}
@@ -156,7 +158,10 @@ def _address(text: str) -> Address:
     try:
         address = ip_address(text)
     except ValueError:
-        raise ValueError(f"{shown(text)} is not an IPv4 or IPv6 address") from None
+        message = f"{shown(text)} is not an IPv4 or IPv6 address"
+        if _HOSTNAME.fullmatch(text):
+            raise HintedError(message, "names are not looked up: write the address") from None
+        raise ValueError(message) from None
     return _of_a_host(address)
 
 
@@ -186,6 +191,9 @@ def parse_network(value: object) -> Network:
         message = f"{shown(text)} is not a prefix such as 192.0.2.0/24 or 2001:db8::/32"
         if is_name(text):
             raise HintedError(message, "write prefixes: address sets stand in from, to and except alone") from None
+        if _HOSTNAME.fullmatch(text) or _MAC.fullmatch(text):
+            hint = "write prefixes, or `mark`, and let a rule of your own mark the packets that you mean"
+            raise HintedError(message, hint) from None
         raise ValueError(message) from None
     address = text.partition("/")[0]
     hint = f"write {loose} for the whole prefix, or {address} for this address alone"

@@ -34,6 +34,7 @@ NEEDED = "each entry needs it: add the column"
         ("name,to, to\n", ("1:10", "column 'to' appears twice", "keep one of them")),
         ("to\n", ("1:1", "the header has no column 'name'", NEEDED)),
         ("nmae,to\n", ("1:1", "there is no field 'nmae'", "did you mean 'name'?")),
+        ("name,to,source\n", ("1:9", "there is no field 'source'", "write `from`")),
         ("name,too\n", ("1:6", "there is no field 'too'", "did you mean 'to'?")),
         (f"name,to,{'x' * 300_000}\n", ("1:9", f"there is no field '{'x' * 55}...'", f"there are: {COLUMNS}")),
         ("name\n" + "web\n" * 99, ("1:1", "the header has no column 'to'", NEEDED)),
