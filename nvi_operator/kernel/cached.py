@@ -144,10 +144,10 @@ class CachedKernel(Kernel):
 
     def unreported_change(self) -> bool:
         """Did anything that is watched change since the last observation? If so the next one reads everything that is
-        not followed. Takes a fraction of a millisecond.
+        not followed, and the facts: settings are among both. Takes a fraction of a millisecond.
         """
         if self._known is not None and not self._known.is_unchanged():
-            self._invalidate_objects()
+            self._invalidate_facts_and_objects()
             return True
         found, self._found_blockers = self._found_blockers, False
         facts = self._known_facts.facts if self._known_facts else None

@@ -61,8 +61,11 @@ def _desired(topology: Topology) -> Iterator[Sysctl]:
     if 6 in topology.families:
         for uplink in topology.uplinks:
             if uplink.dynamic and uplink.interface.ifindex is not None:
-                # A forwarding host stops learning from router advertisements, save with 2.
-                yield Sysctl(f"net/ipv6/conf/{uplink.interface.ifname}/accept_ra", "2")
+                # A forwarding host stops learning from router advertisements, save with 2. Clients that learn from
+                # them by themselves (networkd, dhcpcd) set 0: with the kernel beside it dhcpcd 9.4.1 keeps the route
+                # to a router that has gone.
+                accept = "2" if uplink.interface.accepts_ra else "0"
+                yield Sysctl(f"net/ipv6/conf/{uplink.interface.ifname}/accept_ra", accept)
         announcing = {u.interface.ifname for u in topology.uplinks if any(a.version == 6 for a in u.announced)}
         for ifname in sorted(announcing):
             # Without it proxy entries of the neighbour table answer no one; with it only they do.

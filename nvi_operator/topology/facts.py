@@ -44,6 +44,7 @@ class LinkFact:
     group: int = 0
     mtu: int | None = None  # bytes; None: not known
     mtu6: int | None = None  # what IPv6 uses, as of a router advertisement
+    accepts_ra: bool = True  # is the kernel to learn from router advertisements? Clients that do it themselves say no
     addresses: tuple[InterfaceAddress, ...] = ()  # global ones, in the kernel's order
     narrow: tuple[InterfaceAddress, ...] = ()  # of a narrower scope, IPv6 link-local and loopback ones apart
     altnames: tuple[str, ...] = ()  # further names, under which `ip` finds it, and nft does not

@@ -25,6 +25,7 @@ class Interface:
     mac: str | None
     up: bool
     carrier: bool
+    accepts_ra: bool = True
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def find_interface(ifname: str, facts: Facts, note: Note) -> Interface:
         note(f"{ifname}: is down; its routes are omitted until it is up")
     elif not fact.carrier:
         note(f"{ifname}: has no carrier")
-    return Interface(ifname, fact.ifindex, fact.mac, fact.up, fact.carrier)
+    return Interface(ifname, fact.ifindex, fact.mac, fact.up, fact.carrier, fact.accepts_ra)
 
 
 def identifier(name: str) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.lab import GatewayHost, Site
+from tests.lab.daemon import Daemon
+from tests.lab.net import until
 from tests.netns.scenarios import A6, A, spec
 
 pytestmark = pytest.mark.netns
@@ -51,6 +55,31 @@ def test_a_deprecated_address_keeps_its_flows_and_the_gateways_services(
     site.gateway.ip("route del ::/0")  # so that the uplink's table alone leads there
     assert site.far.connect(A6, 8080).by == "gw"
     assert site.leaks() == 0
+
+
+def test_the_kernel_learns_from_router_advertisements_unless_another_program_does(
+    site: Site, gateway: GatewayHost, dynamic: str, tmp_path: Path
+) -> None:
+    """networkd and dhcpcd set `accept_ra` to 0, for they learn by themselves. Nobody reports the setting."""
+    path = Path("/proc/sys/net/ipv6/conf/wan0/accept_ra")
+    accepts = lambda: site.gateway.call(path.read_text).strip()  # noqa: E731
+    before = accepts()
+    gateway.apply(dynamic)
+    assert (before, accepts()) == ("1", "2")
+    daemon = Daemon(site.gateway, gateway.spec(dynamic), tmp_path / "log")
+    try:
+        daemon.until("in sync", seconds=60)
+        site.gateway.write("net/ipv6/conf/wan0/accept_ra", "0")
+        site.gateway.ip("addr add 2001:db8:a::22/64 dev wan0 nodad", "addr del 2001:db8:a::2/64 dev wan0")
+        daemon.until("2001:db8:a::22", "in sync", seconds=30)
+        assert accepts() == "0"
+        assert gateway.nvictl("drift", gateway.spec(dynamic)).returncode == 0
+        site.gateway.write("net/ipv6/conf/wan0/accept_ra", "1")
+        until(lambda: accepts() == "2", "the kernel learns again", seconds=30)
+    finally:
+        daemon.stop()
+    gateway.down()
+    assert accepts() == before
 
 
 def test_a_default_route_without_a_router_leads_out(site: Site, gateway: GatewayHost, dynamic: str) -> None:

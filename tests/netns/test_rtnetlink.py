@@ -298,6 +298,11 @@ def test_links_and_addresses_are_listed_as_ip_lists_them(lab: Lab) -> None:
         "left0": 1400,
         "right0": None,
     }
+    assert {link.ifname: link.accept_ra for link in links if link.ifname != "lo"} == {
+        "br0": 1,
+        "left0": 1,
+        "right0": None,
+    }
     listed = {(names[each.index], str(each.interface)): each for each in addresses}
     assert listed.keys() == {
         (each["ifname"], f"{info['local']}/{info['prefixlen']}") for each in told for info in each["addr_info"]

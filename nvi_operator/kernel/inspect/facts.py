@@ -96,6 +96,7 @@ def _link(
         group=link.group,
         mtu=link.mtu or None,
         mtu6=link.mtu6,
+        accepts_ra=link.accept_ra != 0,
         addresses=tuple(each.interface for each in own if each.universal and each.usable),
         narrow=tuple(_narrow(own)),
         altnames=link.altnames,

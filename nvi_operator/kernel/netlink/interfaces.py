@@ -23,7 +23,7 @@ _LINK = struct.Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags
 _MAC, _NAME, _MTU, _MASTER, _INFO, _ALIAS, _GROUP = 1, 3, 4, 10, 18, 20, 27  # IFLA_*
 _AF_SPEC, _EXT_MASK, _PROPERTIES, _ALTNAME = 26, 29, 52, 53
 _INET6_CONF = 2  # IFLA_INET6_*: an array of 32-bit numbers
-_MTU6_AT = 2 * 4  # DEVCONF_MTU6
+_MTU6_AT, _ACCEPT_RA_AT = 2 * 4, 3 * 4  # DEVCONF_*
 _INFO_KIND, _INFO_DATA = 1, 2
 _SKIP_STATS = 8  # RTEXT_FILTER_SKIP_STATS: they are most of a message
 _ETHERNET = 1  # ARPHRD_ETHER
@@ -47,6 +47,7 @@ class ListedLink:
     carrier: bool
     mtu: int
     mtu6: int | None  # None: it has no IPv6
+    accept_ra: int | None  # the same
     group: int
     alias: str
     master: int | None
@@ -123,7 +124,8 @@ def _link(body: bytes) -> ListedLink:
         bool(flags & _UP),
         bool(flags & _LOWER_UP),
         shown_number(attrs.get(_MTU)) or 0,
-        _mtu6(attrs),
+        _inet6(attrs, _MTU6_AT),
+        _inet6(attrs, _ACCEPT_RA_AT),
         shown_number(attrs.get(_GROUP)) or 0,
         _text(attrs.get(_ALIAS)),
         shown_number(attrs.get(_MASTER)),
@@ -131,14 +133,15 @@ def _link(body: bytes) -> ListedLink:
     )
 
 
-def _mtu6(attrs: Mapping[int, bytes]) -> int | None:
-    """What `net/ipv6/conf/IF/mtu` says: a router may advertise less than the link has (RFC 4861, section 4.6.4).
+def _inet6(attrs: Mapping[int, bytes], at: int) -> int | None:
+    """What `net/ipv6/conf/IF/mtu` says, which a router may advertise to be less than the link's (RFC 4861, section
+    4.6.4), or another setting there.
 
     The kernel has none for an interface without IPv6: one of an MTU below 1280, or with `ipv6.disable=1`.
     """
     inet6 = dict(attributes(attrs.get(_AF_SPEC, b""))).get(socket.AF_INET6, b"")
     settings = dict(attributes(inet6)).get(_INET6_CONF, b"")
-    return shown_number(settings[_MTU6_AT : _MTU6_AT + 4] or None)
+    return shown_number(settings[at : at + 4] or None)
 
 
 def _address(body: bytes) -> ListedAddress:
