@@ -14,18 +14,14 @@ from typing import Self
 from nvi_operator.kernel.bpf.attach import Mechanism, preferred
 from tests.dataplane.bench import CLIENT, CLIENT6, LAN, LAN6, SERVER, WAN, WAN6, Bench, bench, options
 from tests.dataplane.flow_cache import FlowCache
-from tests.dataplane.netns import EMULATED, Netns, until
+from tests.dataplane.netns import SLOWNESS, Netns, until
 from tests.dataplane.talk import family
 
 LAN_IFNAME, WAN_IFNAME, BRIDGE = "lan0", "wan0", "br0"
+LONG = 20_000  # milliseconds: no test takes longer
 
 
 MECHANISMS: tuple[Mechanism, ...] = ("tcx", "clsact") if preferred() == "tcx" else ("clsact",)
-
-
-def brief(milliseconds: int) -> int:
-    """An interval that several datagrams fit in: one takes 100 ms on an emulated CPU with the kernel's own checks."""
-    return 10 * milliseconds if EMULATED else milliseconds
 
 
 class Conversation:
@@ -98,7 +94,15 @@ class CachedBench:
     """A bench with the cache's programs at both interfaces. Its device keeps the cache's tags."""
 
     def __init__(
-        self, lab: Bench, mechanism: Mechanism, *, conntrack: bool, hide_hop: bool, bridged: bool, **constants: int
+        self,
+        lab: Bench,
+        mechanism: Mechanism,
+        *,
+        conntrack: bool,
+        hide_hop: bool,
+        bridged: bool,
+        interval_ms: int,
+        **constants: int,
     ) -> None:
         self.lab = lab
         self.client, self.gateway, self.server = lab.client, lab.gateway, lab.server
@@ -109,8 +113,9 @@ class CachedBench:
         lab.load(replace(options(hide_hop=hide_hop), flow_cache=True), *interfaces)
         self.gateway.sysctls({"net/netfilter/nf_conntrack_tcp_be_liberal": 1})
         entries = constants.pop("entries", 1024)
-        times = {"interval_ms": 20_000, "longest_ms": 20_000, **constants}
-        self.cache = FlowCache(self.gateway, mechanism, conntrack=conntrack, entries=entries, **times)
+        interval_ms = min(interval_ms * SLOWNESS, LONG)  # several datagrams have to fit in
+        times = {"interval_ms": interval_ms, "longest_ms": interval_ms}
+        self.cache = FlowCache(self.gateway, mechanism, conntrack=conntrack, entries=entries, **times, **constants)
         self.cache.attach(*interfaces)
 
     def talk(self, address: str = SERVER, **where: str | int) -> Conversation:
@@ -124,7 +129,7 @@ class CachedBench:
             conversation.go_on(size=size)
             return self.cache.hits() == before + 2
 
-        until(both, "both directions are cached", seconds=30)  # emulated machines are slow
+        until(both, "both directions are cached", seconds=30)
 
     def offload(self, on: bool, *, checksums: bool | None = None) -> None:
         """Checksums and segments of the hosts: left to be made by the interface, or made at once."""
@@ -168,13 +173,20 @@ def cached_bench(
     conntrack: bool = False,
     hide_hop: bool = False,
     bridged: bool = False,
+    interval_ms: int = LONG,
     **constants: int,
 ) -> Iterator[CachedBench]:
     """Without `conntrack`, which calls UDP assured after 2 s only, flows are learned at once. Entries last long."""
     with ExitStack() as stack:
         lab = stack.enter_context(bench("bpf"))
         made = CachedBench(
-            lab, mechanism or preferred(), conntrack=conntrack, hide_hop=hide_hop, bridged=bridged, **constants
+            lab,
+            mechanism or preferred(),
+            conntrack=conntrack,
+            hide_hop=hide_hop,
+            bridged=bridged,
+            interval_ms=interval_ms,
+            **constants,
         )
         stack.callback(made.cache.close)
         yield made

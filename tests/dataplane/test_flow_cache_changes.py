@@ -10,7 +10,7 @@ import pytest
 
 from nvi_operator.kernel.bpf.attach import Mechanism
 from tests.dataplane.bench import DEVICE, SERVER, SERVER6, options
-from tests.dataplane.cached import LAN_IFNAME, MECHANISMS, WAN_IFNAME, CachedBench, Conversation, brief, cached_bench
+from tests.dataplane.cached import LAN_IFNAME, MECHANISMS, WAN_IFNAME, CachedBench, Conversation, cached_bench
 from tests.dataplane.flow_cache import leave_tag, refuse_tags
 from tests.dataplane.netns import until
 
@@ -45,7 +45,7 @@ def dscp(value: int, flow: Conversation) -> None:
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_a_new_drop_rule_is_obeyed_within_the_interval(mechanism: Mechanism) -> None:
     """Also when no operator is there to say so: nothing that comes out renews the entry."""
-    with cached_bench(mechanism, interval_ms=300, longest_ms=300) as cached, cached.talk() as flow:
+    with cached_bench(mechanism, interval_ms=300) as cached, cached.talk() as flow:
         until(lambda: flow.go_on() or cached.cache.hits(), "it is cached")
         foreign(cached, DROP)
         until(lambda: not flow.ask(), "the rule drops it", seconds=3)
@@ -138,7 +138,7 @@ def test_a_neighbour_with_another_mac_is_followed(cached: CachedBench, far: str)
 
 
 def test_a_neighbour_with_another_mac_is_followed_within_the_interval() -> None:
-    with cached_bench(interval_ms=brief(300), longest_ms=brief(300)) as cached, cached.talk() as flow:
+    with cached_bench(interval_ms=300) as cached, cached.talk() as flow:
         until(lambda: flow.go_on() or cached.cache.hits(), "it is cached")
         mac = "02:00:00:00:00:99"
         cached.server.ip(f"link set eth0 address {mac}")

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.dataplane.bench import CLIENT, SERVER, SERVER6, WAN
-from tests.dataplane.cached import WAN_IFNAME, CachedBench, brief, cached_bench
+from tests.dataplane.cached import WAN_IFNAME, CachedBench, cached_bench
 from tests.dataplane.flow_cache import hashes_leaving
-from tests.dataplane.netns import until
+from tests.dataplane.netns import SLOWNESS, until
 from tests.dataplane.talk import upload
 
 pytestmark = pytest.mark.netns
@@ -168,7 +168,7 @@ def test_the_end_of_a_connection_ends_its_entries(reset: bool) -> None:
 
 def test_none_overtakes_a_packet_on_the_slow_path() -> None:
     """Packets that come at once: when an entry has ended, those behind the one that renews it wait their turn."""
-    with cached_bench(interval_ms=brief(100), longest_ms=brief(100)) as cached, cached.talk() as flow:
+    with cached_bench(interval_ms=100) as cached, cached.talk() as flow:
         # Segments are made before the interface, which gets them in one go. Before 6.11 the kernel refuses to cut UDP
         # where the interface makes no checksums (net/ipv4/udp.c, udp_send_skb()).
         cached.offload(False, checksums=True)
@@ -184,14 +184,14 @@ def test_none_overtakes_a_packet_on_the_slow_path() -> None:
             number += len(burst)
             return cached.cache.count("expired") > 20 and cached.cache.hits() > 100
 
-        until(in_order, "20 renewals between packets of the fast path", seconds=brief(20_000) / 1000)
+        until(in_order, "20 renewals between packets of the fast path", seconds=20)
 
 
 def test_a_renewed_flow_keeps_its_conntrack_entry_and_port() -> None:
     """Packets of the fast path extend no timeout: those that renew do."""
-    with cached_bench(interval_ms=300, longest_ms=300) as cached, cached.talk() as flow:
+    with cached_bench(interval_ms=300) as cached, cached.talk() as flow:
         timeouts = ("nf_conntrack_udp_timeout", "nf_conntrack_udp_timeout_stream")
-        cached.gateway.sysctls({f"net/netfilter/{name}": 1 for name in timeouts})
+        cached.gateway.sysctls({f"net/netfilter/{name}": SLOWNESS for name in timeouts})
         cached.learned(flow)
         peer = flow.peer
         renewed = cached.cache.count("renewed")

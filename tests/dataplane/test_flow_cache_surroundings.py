@@ -13,7 +13,7 @@ import pytest
 from nvi_operator.kernel.bpf.attach import Mechanism
 from tests.dataplane.bench import CLIENT, LAN, SERVER, SERVER6, WAN
 from tests.dataplane.cached import BRIDGE, MECHANISMS, WAN_IFNAME, CachedBench, cached_bench
-from tests.dataplane.netns import until, wire
+from tests.dataplane.netns import SLOWNESS, until, wire
 
 pytestmark = pytest.mark.netns
 
@@ -106,7 +106,7 @@ def test_ftp_has_its_commands_translated_and_its_data_cached(active: bool) -> No
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_a_policy_that_blocks_is_obeyed_within_the_interval(mechanism: Mechanism) -> None:
-    with cached_bench(mechanism, interval_ms=300, longest_ms=300) as cached, cached.talk() as flow:
+    with cached_bench(mechanism, interval_ms=300) as cached, cached.talk() as flow:
         until(lambda: flow.go_on() or cached.cache.hits(), "it is cached")
         policy = f"xfrm policy add dir fwd src 0.0.0.0/0 dst {SERVER}/32"
         cached.gateway.ip(f"{policy} action block")
@@ -156,11 +156,11 @@ def test_a_host_that_moves_to_another_port_of_a_bridge_is_followed() -> None:
 
 def test_a_flow_that_is_silent_for_longer_than_the_interval_is_confirmed_and_goes_on() -> None:
     """As a call that rings: a few packets, seconds of silence, a few packets."""
-    with cached_bench(interval_ms=200, longest_ms=200) as cached, cached.talk() as flow:
+    with cached_bench(interval_ms=200) as cached, cached.talk() as flow:
         until(lambda: flow.go_on() or cached.cache.hits(), "it is cached")
         flow.go_on(10)
         for _ in range(3):
-            silent = time.monotonic() + 0.5
+            silent = time.monotonic() + 0.5 * SLOWNESS
             until(lambda end=silent: time.monotonic() > end, "a ring is over")  # type: ignore[misc]
             expired, hits = cached.cache.count("expired"), cached.cache.hits()
             flow.go_on(10)
