@@ -23,7 +23,7 @@ from bench.control import usage
 from bench.report import machine
 from bench.stats import summary
 from nvi_operator.kernel.kernel import Kernel
-from nvi_operator.kernel.netlink.socket import CREATE, NETFILTER, REQUEST, Netlink, header
+from nvi_operator.kernel.netlink.socket import CREATE, NETFILTER, Netlink, message
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.nft.wire.attributes import NESTED, attribute
 from nvi_operator.topology.flows import FlowQuestion
@@ -39,13 +39,10 @@ def fill(host: Host, address: str, first: int, count: int) -> None:
     """Flows of UDP from ports of their own, with this translated source."""
 
     def there() -> None:
-        netlink = Netlink(NETFILTER)
-        try:
+        with Netlink(NETFILTER) as netlink:
             for at in range(first, first + count, _PER_MESSAGE):
                 numbers = range(at, min(at + _PER_MESSAGE, first + count))
-                netlink.send(b"".join(_message(number, address) for number in numbers))
-        finally:
-            netlink.close()
+                netlink.write(b"".join(_message(number, address) for number in numbers))
 
     host.call(there)
 
@@ -61,7 +58,7 @@ def _message(number: int, address: str) -> bytes:
         + attribute(NESTED | 6, translation)  # CTA_NAT_SRC
         + attribute(7, struct.pack("!I", 3600))  # CTA_TIMEOUT
     )
-    return header(_NEW, REQUEST | CREATE, 0, len(body)) + body
+    return message(_NEW, CREATE, 0, body)
 
 
 def _tuple(source: bytes, source_port: int, destination: bytes, destination_port: int) -> bytes:

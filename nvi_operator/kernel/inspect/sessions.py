@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ipaddress import IPv6Address, ip_address
 
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.kernel.netlink.socket import DONE, DUMP, REQUEST, Netlink, header
+from nvi_operator.kernel.netlink.socket import DUMP, Netlink
 from nvi_operator.topology.lockout import Session
 
 _SOCK_DIAG = 4  # NETLINK_SOCK_DIAG
@@ -36,20 +36,13 @@ def _own_port() -> Iterator[int]:
 
 
 def _established(family: int) -> Iterator[Session]:
-    netlink = Netlink(_SOCK_DIAG)
-    try:
-        body = struct.pack("=BBBxI48x", family, socket.IPPROTO_TCP, 0, _ESTABLISHED)
-        netlink.send(header(_BY_FAMILY, REQUEST | DUMP, 1, len(body)) + body)
-        for reply in netlink.replies():
-            reply.raise_error()
-            if reply.kind == DONE:
-                return
+    body = struct.pack("=BBBxI48x", family, socket.IPPROTO_TCP, 0, _ESTABLISHED)
+    with Netlink(_SOCK_DIAG) as netlink:
+        for reply in netlink.ask(_BY_FAMILY, DUMP, body):
             port, peer_port, local, peer = _ID.unpack_from(reply.body, 4)
             size = 4 if family == socket.AF_INET else 16
             one, two = (_plain(data[:size]) for data in (local, peer))
             yield Session(one, port, two, peer_port)
-    finally:
-        netlink.close()
 
 
 def _plain(data: bytes) -> str:

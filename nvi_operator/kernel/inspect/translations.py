@@ -13,7 +13,7 @@ from ipaddress import ip_address
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.kernel.netlink.socket import DONE, DUMP, NETFILTER, REQUEST, Netlink, header
+from nvi_operator.kernel.netlink.socket import DUMP, NETFILTER, Netlink
 from nvi_operator.language.model.services import PROTOCOL_NAMES
 from nvi_operator.language.model.values import FAMILIES, Address, Family
 from nvi_operator.nft.wire.attributes import NESTED, attribute, attributes
@@ -45,20 +45,12 @@ class FlowFilter:
 
 def translations(question: FlowFilter) -> Iterator[FlowTranslation]:
     """Each flow once, in the kernel's order. Raises KernelError; CapabilityError without CAP_NET_ADMIN."""
-    netlink, sequence = Netlink(NETFILTER), 0
     seen: set[bytes] = set()  # only where several dumps may tell the same
-    try:
+    with Netlink(NETFILTER) as netlink:
         for family, wanted in _dumps(question):
-            sequence += 1
             body = struct.pack("=BBH", _AF[family], 0, 0) + wanted
             with kernel_errors("conntrack: listing"):
-                netlink.send(header(_GET, REQUEST | DUMP, sequence, len(body)) + body)
-                for reply in netlink.replies():
-                    if reply.sequence != sequence:
-                        continue
-                    reply.raise_error()
-                    if reply.kind == DONE:
-                        break
+                for reply in netlink.ask(_GET, DUMP, body):
                     parts = dict(attributes(reply.body[4:]))
                     found = _translation(parts)
                     if found is None or (question.zone is not None and found.zone != question.zone):
@@ -68,8 +60,6 @@ def translations(question: FlowFilter) -> Iterator[FlowTranslation]:
                             continue
                         seen.add(parts[_ORIG])
                     yield found
-    finally:
-        netlink.close()
 
 
 def _dumps(question: FlowFilter) -> Iterator[tuple[Family, bytes]]:

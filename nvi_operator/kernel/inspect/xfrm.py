@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from nvi_operator.errors import NviError
-from nvi_operator.kernel.netlink.socket import REQUEST, Netlink, header
+from nvi_operator.kernel.netlink.socket import Netlink
 from nvi_operator.nft.wire.attributes import attributes
 
 _XFRM = 6  # NETLINK_XFRM
@@ -19,15 +19,12 @@ def policies() -> tuple[int, int]:
         netlink = Netlink(_XFRM)
     except NviError:
         return 0, 0
-    try:
-        flags = bytes(4)
-        netlink.send(header(_GET_INFO, REQUEST, 1, len(flags)) + flags)
-        reply = next(netlink.replies())
-        reply.raise_error()
-        info = dict(attributes(reply.body[len(flags) :]))[_INFO]
-        _, out, forward, *_ = struct.unpack_from("=6I", info)  # in, out, fwd, and those of sockets
-        return int(out), int(forward)
-    except OSError:
-        return 0, 0
-    finally:
-        netlink.close()
+    flags = bytes(4)
+    with netlink:
+        try:
+            reply = next(netlink.ask(_GET_INFO, 0, flags))
+        except OSError:
+            return 0, 0
+    info = dict(attributes(reply.body[len(flags) :]))[_INFO]
+    _, out, forward, *_ = struct.unpack_from("=6I", info)  # in, out, fwd, and those of sockets
+    return int(out), int(forward)

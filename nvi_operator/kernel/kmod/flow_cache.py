@@ -13,7 +13,7 @@ from typing import Literal
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.bpf.flow_cache import Traffic
-from nvi_operator.kernel.netlink.socket import ACK, DONE, DUMP, ERROR, REQUEST, Netlink, Reply, header
+from nvi_operator.kernel.netlink.socket import ACK, DUMP, Netlink
 from nvi_operator.nft.wire.attributes import attribute, attributes
 from nvi_operator.state.flow import FlowTuple
 
@@ -47,30 +47,20 @@ class ModuleFlow:
     bytes: int
 
 
-class ModuleFlowCache:
-    """Bound to the network namespace in which it was made; close it, or use it in `with`.
+class ModuleFlowCache(Netlink):
+    """The flow cache of a device of the namespace in which this was made.
 
     Methods raise OSError: ENODEV where there is no such device, ENOENT where it is down or has no flow cache.
     """
 
     def __init__(self, ifindex: int) -> None:
-        self._netlink = Netlink(_GENERIC)
+        super().__init__(_GENERIC)
         self._device = attribute(_DEVICE, struct.pack("=I", ifindex))
-        self._sequence = 0
         self._family = 0
-
-    def __enter__(self) -> ModuleFlowCache:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._netlink.close()
 
     def flows(self) -> Iterator[ModuleFlow]:
         """The entries that have been learned. One that moves meanwhile may come twice."""
-        for attrs in self._ask(_GET_FLOW, DUMP):
+        for attrs in self._ask_module(_GET_FLOW, DUMP):
             if _OUT in attrs:
                 yield _flow(attrs)
 
@@ -78,16 +68,16 @@ class ModuleFlowCache:
         """What took the fast path since the device was up, by in- and out-interface."""
         return {
             (_u32(attrs[_IN]), _u32(attrs[_OUT])): Traffic(_u64(attrs[_PACKETS]), _u64(attrs[_BYTES]))
-            for attrs in self._ask(_GET_PATH, DUMP)
+            for attrs in self._ask_module(_GET_PATH, DUMP)
         }
 
     def invalidate(self, ifindex: int | None = None) -> None:
         """Have the slow path confirm all entries again, or those from and to an interface."""
         interface = b"" if ifindex is None else attribute(_INTERFACE, struct.pack("=I", ifindex))
-        for _ in self._ask(_INVALIDATE, ACK, interface):
+        for _ in self._ask_module(_INVALIDATE, ACK, interface):
             pass
 
-    def _ask(self, command: int, flags: int, attrs: bytes = b"") -> Iterator[Mapping[int, bytes]]:
+    def _ask_module(self, command: int, flags: int, attrs: bytes = b"") -> Iterator[Mapping[int, bytes]]:
         if not self._family:
             named = attribute(_FAMILY_NAME, b"nvi\0")
             (found,) = self._request(_CONTROL, _GET_FAMILY, ACK, named)
@@ -95,17 +85,8 @@ class ModuleFlowCache:
         yield from self._request(self._family, command, flags, self._device + attrs)
 
     def _request(self, family: int, command: int, flags: int, attrs: bytes) -> Iterator[Mapping[int, bytes]]:
-        self._sequence += 1
-        body = struct.pack("=BBxx", command, 1) + attrs
-        self._netlink.send(header(family, REQUEST | flags, self._sequence, len(body)) + body)
-        for reply in self._replies():
-            reply.raise_error()
-            if reply.kind in (DONE, ERROR):
-                return
+        for reply in self.ask(family, flags, struct.pack("=BBxx", command, 1) + attrs):
             yield dict(attributes(reply.body[4:]))
-
-    def _replies(self) -> Iterator[Reply]:
-        return (reply for reply in self._netlink.replies() if reply.sequence == self._sequence)
 
 
 def _flow(attrs: Mapping[int, bytes]) -> ModuleFlow:

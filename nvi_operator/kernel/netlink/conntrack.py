@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv6Address
 from itertools import islice
 
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.kernel.netlink.socket import ACK, DONE, DUMP, ERROR, NETFILTER, REQUEST, Netlink, header
+from nvi_operator.kernel.netlink.socket import ACK, DUMP, ERROR, NETFILTER, Netlink, message
 from nvi_operator.language.model.values import Address
 from nvi_operator.nft.wire.attributes import NESTED, attribute, attributes
 from nvi_operator.topology.flows import FlowQuestion, TrackedFlow
@@ -31,18 +31,11 @@ _AF = {4: 2, 6: 10}
 _BATCH = 256  # deletions in one message to the kernel
 
 
-class Conntrack:
-    """Bound to the network namespace in which it was made; close it, or use it in `with`. Raises KernelError."""
+class Conntrack(Netlink):
+    """The flows of a network namespace. Raises KernelError."""
 
     def __init__(self) -> None:
-        self._netlink = Netlink(NETFILTER)
-        self._sequence = 0
-
-    def __enter__(self) -> Conntrack:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._netlink.close()
+        super().__init__(NETFILTER)
 
     def flows(self, question: FlowQuestion) -> Iterator[TrackedFlow]:
         """The flows that are asked for. A prefix of several addresses is looked for here, and not by the kernel."""
@@ -55,16 +48,9 @@ class Conntrack:
             wanted = _filter(question.server, _REPLY, _BY_SOURCE)
         elif address is not None:
             wanted = _filter(address, _REPLY if network is not None else _ORIG, _BY_DESTINATION)
-        self._sequence += 1
         body = struct.pack("=BBH", _AF[question.family], 0, 0) + wanted
         with kernel_errors("conntrack: listing"):
-            self._netlink.send(header(_GET, REQUEST | DUMP, self._sequence, len(body)) + body)
-            for reply in self._netlink.replies():
-                if reply.sequence != self._sequence:
-                    continue
-                reply.raise_error()
-                if reply.kind == DONE:
-                    return
+            for reply in self.ask(_GET, DUMP, body):
                 flow = _flow(reply.body)
                 if flow is not None and (network is None or address is not None or flow.answers_to in network):
                     yield flow
@@ -77,22 +63,22 @@ class Conntrack:
         return ended
 
     def _end(self, flows: Sequence[TrackedFlow]) -> int:
-        first, messages = self._sequence + 1, []
+        first, messages = self.sequence + 1, []
         for flow in flows:
-            self._sequence += 1
+            self.sequence += 1
             body = struct.pack("=BBH", _AF[flow.family], 0, 0) + flow.identity
-            messages.append(header(_DELETE, REQUEST | ACK, self._sequence, len(body)) + body)
+            messages.append(message(_DELETE, ACK, self.sequence, body))
         ended = 0
         with kernel_errors("conntrack: deleting"):
-            self._netlink.send(b"".join(messages))
-            for reply in self._netlink.replies():
+            self.write(b"".join(messages))
+            for reply in self.replies():
                 if reply.kind != ERROR or reply.sequence < first:
                     continue
                 if reply.code() == 0:
                     ended += 1
                 elif reply.code() != errno.ENOENT:  # it ended by itself
                     reply.raise_error()
-                if reply.sequence == self._sequence:
+                if reply.sequence == self.sequence:
                     break
         return ended
 

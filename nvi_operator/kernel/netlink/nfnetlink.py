@@ -13,7 +13,7 @@ from functools import partial
 
 from nvi_operator.errors import ConcurrentChangeError
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.kernel.netlink.socket import DONE, DUMP_INTERRUPTED, ERROR, NETFILTER, Netlink
+from nvi_operator.kernel.netlink.socket import ERROR, NETFILTER, Netlink
 from nvi_operator.nft.wire import messages as m
 from nvi_operator.nft.wire.attributes import attributes
 from nvi_operator.nft.wire.counters import counter, get_counters
@@ -45,33 +45,17 @@ class ElementError(OSError):
         self.element = element
 
 
-class Nfnetlink:
-    """Bound to the network namespace in which it was made; close it, or use it in `with`."""
+class Nfnetlink(Netlink):
+    """nftables, for what libnftables is too slow for, or does not tell."""
 
     def __init__(self) -> None:
-        self._netlink = Netlink(NETFILTER)
-        self._sequence = 0
-
-    def __enter__(self) -> Nfnetlink:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._netlink.close()
+        super().__init__(NETFILTER)
 
     def generation(self) -> int:
         """Goes up by one with each change of any nftables table of the namespace; a few microseconds."""
-        self._sequence += 1
         with kernel_errors("nfnetlink: generation"):
-            self._netlink.send(m.get_generation(self._sequence))
-            for reply in self._netlink.replies():
-                if reply.sequence == self._sequence:
-                    reply.raise_error()
-                    attrs = dict(attributes(reply.body[4:]))
-                    return int.from_bytes(attrs[m.GENERATION_ID], "big")
-        raise AssertionError("the kernel answers, or there is an error")
+            reply = next(self.ask_with(m.get_generation))
+        return int.from_bytes(dict(attributes(reply.body[4:]))[m.GENERATION_ID], "big")
 
     def tables(self) -> list[NftTableFact]:
         """Every table. libnftables 1.0.6 would read their contents as well, and prints flags in JSON as any bytes."""
@@ -127,18 +111,8 @@ class Nfnetlink:
 
     def _listed(self, what: str, request: Callable[[int], bytes]) -> list[bytes]:
         """The bodies of the messages of a dump, each from its struct nfgenmsg on."""
-        self._sequence += 1
-        found: list[bytes] = []
         with kernel_errors(f"nfnetlink: {what}"):
-            self._netlink.send(request(self._sequence))
-            for reply in self._netlink.replies():
-                if reply.sequence != self._sequence:
-                    continue
-                reply.raise_error()
-                if reply.kind == DONE:
-                    return found
-                found.append(reply.body)
-        raise AssertionError("a dump has an end")
+            return [reply.body for reply in self.ask_with(request)]
 
     def elements(self, table: str, name: str, split: Callable[[bytes], Iterable[bytes]]) -> frozenset[bytes]:
         """All elements of a set of `inet TABLE`; read again while they change. FileNotFoundError: no such set.
@@ -152,23 +126,14 @@ class Nfnetlink:
         raise ConcurrentChangeError(f"nft set {name}: reading: it keeps changing meanwhile")
 
     def _dump(self, table: str, name: str, split: Callable[[bytes], Iterable[bytes]]) -> frozenset[bytes] | None:
-        self._sequence += 1
-        self._netlink.send(m.get_elements(table, name, self._sequence))
         found: set[bytes] = set()
         generations: set[bytes] = set()
-        whole = True
-        for reply in self._netlink.replies():
-            if reply.sequence != self._sequence:
-                continue
-            whole = whole and not reply.flags & DUMP_INTERRUPTED
-            reply.raise_error()
-            if reply.kind == DONE:
-                return frozenset(found) if whole and len(generations) < 2 else None
+        for reply in self.ask_with(partial(m.get_elements, table, name)):
             generations.add(reply.body[2:4])  # its lower half; for elements the kernel sets no flag (6.18)
             for kind, payload in attributes(reply.body[4:]):
                 if kind == m.ELEMENTS:
                     found.update(split(payload))
-        raise AssertionError("a dump has an end")
+        return None if self.interrupted or len(generations) > 1 else frozenset(found)
 
     def send(
         self,
@@ -182,16 +147,16 @@ class Nfnetlink:
 
         Raises ElementError, and ConcurrentChangeError if the ruleset is not of that generation any more.
         """
-        batch = m.element_batch(table, changes, first=self._sequence + 1, generation=generation, commit=commit)
-        self._sequence = batch.last + 1
-        self._netlink.send(batch.data)
+        batch = m.element_batch(table, changes, first=self.sequence + 1, generation=generation, commit=commit)
+        self.sequence = batch.last + 1
+        self.write(batch.data)
         self._judge(batch)
 
     def _judge(self, batch: m.ElementBatch) -> None:
         """Nothing but the ack of the last message is success; of several errors the first is told."""
         done = not batch.parts
         try:
-            for reply in self._netlink.replies(wait=False):
+            for reply in self.replies(wait=False):
                 if reply.kind != ERROR or reply.sequence < batch.first:
                     continue
                 code = reply.code()
@@ -206,6 +171,6 @@ class Nfnetlink:
                 raise ElementError(errno.ENOBUFS, "more errors than the socket holds", None, None) from error
             raise
         finally:
-            self._netlink.drain()
+            self.drain()
         if not done:
             raise ElementError(errno.EPROTO, "the kernel did not acknowledge", None, None)

@@ -8,13 +8,12 @@ Source: include/uapi/linux/rtnetlink.h, include/uapi/linux/fib_rules.h.
 
 from __future__ import annotations
 
-import errno
 import socket
 import struct
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from nvi_operator.kernel.netlink.socket import ACK, DONE, DUMP, DUMP_INTERRUPTED, REQUEST, ROUTE, Netlink, header
+from nvi_operator.kernel.netlink.socket import ACK, DUMP, ROUTE, Netlink
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.wire.attributes import attribute
 
@@ -24,31 +23,17 @@ _GET_STRICT_CHECK = 12  # NETLINK_GET_STRICT_CHK, Linux 4.20: a listing may be t
 _MOST_DUMPS = 3  # on a router with much to do something always changes meanwhile
 
 
-class Rtnetlink:
-    """Bound to the network namespace in which it was made; close it, or use it in `with`."""
+class Rtnetlink(Netlink):
+    """Links, addresses, routes, rules and neighbours."""
 
     def __init__(self) -> None:
-        self._netlink = Netlink(ROUTE)
-        self._netlink.set(_GET_STRICT_CHECK)
-        self._sequence = 0
-
-    def __enter__(self) -> Rtnetlink:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._netlink.close()
+        super().__init__(ROUTE)
+        self.set(_GET_STRICT_CHECK)
 
     def request(self, kind: int, flags: int, body: bytes) -> None:
         """Have something changed. Raises OSError with the kernel's own words, and then nothing is."""
-        self._sequence += 1
-        self._netlink.send(header(kind, REQUEST | ACK | flags, self._sequence, len(body)) + body)
-        for reply in self._netlink.replies():
-            if reply.sequence == self._sequence:
-                reply.raise_error()
-                return
+        for _ in self.ask(kind, ACK | flags, body):
+            pass
 
     def dump(self, kind: int, body: bytes, matches: Callable[[bytes], bool]) -> list[bytes]:
         """The messages that are asked for; listed again, twice, if they changed meanwhile. Raises OSError."""
@@ -60,22 +45,11 @@ class Rtnetlink:
         return found
 
     def _dump(self, kind: int, body: bytes, matches: Callable[[bytes], bool]) -> tuple[list[bytes], bool]:
-        self._sequence += 1
-        self._netlink.send(header(kind, REQUEST | DUMP, self._sequence, len(body)) + body)
-        found: list[bytes] = []
-        whole = True
-        for reply in self._netlink.replies():
-            if reply.sequence != self._sequence:
-                continue
-            whole = whole and not reply.flags & DUMP_INTERRUPTED
-            if reply.code() == errno.ENOENT:
-                return [], True  # of a table that is not there
-            reply.raise_error()
-            if reply.kind == DONE:
-                break
-            if matches(reply.body):
-                found.append(reply.body)
-        return found, whole
+        try:
+            found = [reply.body for reply in self.ask(kind, DUMP, body) if matches(reply.body)]
+        except FileNotFoundError:
+            return [], True  # of a table that is not there
+        return found, not self.interrupted
 
 
 def number(kind: int, value: int) -> bytes:

@@ -11,7 +11,8 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Self
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.errors import kernel_errors
@@ -29,9 +30,8 @@ _MSG, _OFFSET = 1, 2  # NLMSGERR_ATTR_*
 _BUFFER = 1 << 20
 
 
-def header(kind: int, flags: int, sequence: int, size: int) -> bytes:
-    """The header of a message with a body of `size` bytes."""
-    return struct.pack("=IHHII", 16 + size, kind, flags, sequence, 0)
+def message(kind: int, flags: int, sequence: int, body: bytes) -> bytes:
+    return struct.pack("=IHHII", 16 + len(body), kind, REQUEST | flags, sequence, 0) + body
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,15 @@ class Reply:
 
 
 class Netlink:
-    """Bound to the network namespace in which it was made; close it."""
+    """Bound to the network namespace in which it was made; close it, or use it in `with`.
+
+    `sequence` is the number of the last message that was sent. `interrupted`: did what the last dump lists change
+    meanwhile?
+    """
 
     def __init__(self, protocol: int) -> None:
+        self.sequence = 0
+        self.interrupted = False
         with kernel_errors("netlink: opening a socket"):
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
             self._socket.bind((0, 0))
@@ -75,14 +81,42 @@ class Netlink:
         self._room = 1 << 16  # less than any kernel begins with
         self._buffer = bytearray(1 << 16)  # the kernel fills dumps of 32 KiB where there is room for them
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         self._socket.close()
+
+    def ask(self, kind: int, flags: int, body: bytes) -> Iterator[Reply]:
+        """Send a request. Yields the answer, a dump's to its end; raises OSError in the kernel's own words."""
+        return self.ask_with(lambda sequence: message(kind, flags, sequence, body))
+
+    def ask_with(self, request: Callable[[int], bytes]) -> Iterator[Reply]:
+        """The same for a message that is made for its sequence number."""
+        self.sequence += 1
+        self.interrupted = False
+        self.write(request(self.sequence))
+        return self._answer(self.sequence)
+
+    def _answer(self, sequence: int) -> Iterator[Reply]:
+        for reply in self.replies():
+            if reply.sequence != sequence:
+                continue  # of an answer that was not read to its end
+            if reply.flags & DUMP_INTERRUPTED:
+                self.interrupted = True
+            reply.raise_error()
+            if reply.kind in (DONE, ERROR):
+                return
+            yield reply
 
     def set(self, option: int) -> None:
         """Switch an option of the protocol on."""
         self._socket.setsockopt(_SOL_NETLINK, option, 1)
 
-    def send(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         if len(data) > self._room:
             self._grow(_SO_SNDBUFFORCE, socket.SO_SNDBUF, 2 * len(data))
             self._room = len(data)
