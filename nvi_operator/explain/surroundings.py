@@ -95,7 +95,9 @@ def _assumed(topology: Topology, ifname: str) -> Iterator[InterfaceAddress]:
 
 
 def _routes(topology: Topology, facts: Facts, interfaces: Iterable[HostInterface]) -> Iterator[HostRoute]:
-    """The routes of `main`: connected networks, what is known through uplinks, and the default routes."""
+    """The routes of `main`: connected networks, what is known through uplinks, the default routes, and what refuses
+    the unused rest of a delegated prefix.
+    """
     seen: set[tuple[Network, str]] = set()
     for interface in interfaces:
         for address in interface.addresses if interface.up and interface.name != "lo" else ():
@@ -119,3 +121,5 @@ def _routes(topology: Topology, facts: Facts, interfaces: Iterable[HostInterface
     for family in FAMILIES:
         if family in facts.refuses:
             yield HostRoute(ip_network(ANY[family]), metric=1)
+    for prefix in facts.unreachable:
+        yield HostRoute(prefix, metric=1024)
