@@ -85,7 +85,9 @@ class Passes:
         for each in through:
             for checked in self._checked(each, ends):
                 for part, way in self.router.routed(checked):
-                    self._forward(part, way, ends)
+                    valid = self._without_own_sources(part, ends) if way.refused is None else part
+                    if valid is not None:
+                        self._forward(valid, way, ends)
 
     def _checked(self, passing: Passing, ends: Ends) -> Iterator[Passing]:
         """Without what no host sends, or what is for groups."""
@@ -99,12 +101,19 @@ class Passes:
                 martian, rest = rest.split(rest.now[name], spans[family])
                 if martian is not None:
                     ends.put(martian.noted("routing", "dropped", note=f"martian {name}"), Dropped(f"martian {name}"))
-        if rest is not None and family == 4 and not self._accepts_local(rest):
-            martian, rest = rest.split(rest.now["source"], self._no_sources)
-            if martian is not None:
-                ends.put(martian.noted("routing", "dropped", note="martian source"), Dropped("martian source"))
         if rest is not None:
             yield rest
+
+    def _without_own_sources(self, passing: Passing, ends: Ends) -> Passing | None:
+        """IPv4 asks whose the source is once it has a way for the packet: what has none is refused before
+        (ip_route_input_slow()).
+        """
+        if passing.family == 6 or self._accepts_local(passing):
+            return passing
+        martian, rest = passing.split(passing.now["source"], self._no_sources)
+        if martian is not None:
+            ends.put(martian.noted("routing", "dropped", note="martian source"), Dropped("martian source"))
+        return rest
 
     @cached_property
     def _no_sources(self) -> Spans:
