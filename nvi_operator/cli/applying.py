@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from nvi_operator.cli.asking import ask_about_flows
 from nvi_operator.cli.confirming import judge_trial, new_trial
@@ -26,10 +27,12 @@ from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.precheck import problems, refuse_collisions
 from nvi_operator.rollout import waiter
 from nvi_operator.rollout.attempt import Attempt
-from nvi_operator.rollout.saved_plan import SavedPlan
 from nvi_operator.rollout.trial import Trial, refuse_pending, refuse_suspended
 from nvi_operator.view.plan import applied
 from nvi_operator.view.progress import spinner
+
+if TYPE_CHECKING:
+    from nvi_operator.rollout.saved_plan import SavedPlan
 
 
 def apply(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from nvi_operator.cli.context import Context
 from nvi_operator.cli.output import tell
-from nvi_operator.daemon.probes.checks import failing
 from nvi_operator.errors import ConflictError
 from nvi_operator.history.decisions import DecisionsFile, ReturnTarget
 from nvi_operator.history.revision import Content
@@ -47,6 +46,8 @@ def new_trial(
         return None
     if back.revision and decisions.read().pending is None:
         _tell_of_difference(lock, back)
+    from nvi_operator.daemon.probes.checks import failing
+
     confirm = Confirm(asked) if asked else BY_CHECKS
     return Trial(decisions, confirm, content, back, failing=lambda: failing(checks, compiler.topology))
 

@@ -86,6 +86,11 @@ def test_a_plan_lists_links_addresses_and_rules_as_often_as_it_needs_them(applie
     assert listings[_LINKS] <= 5, "for the facts, for the device, its program, and the group of each uplink"
 
 
+def test_an_apply_without_checks_of_a_directory_imports_no_probes_and_no_saved_plan(applied: Run) -> None:
+    unused = {"nvi_operator.daemon.probes.prober", "nvi_operator.rollout.saved_plan"}
+    assert applied("apply").modules.isdisjoint(unused)
+
+
 def test_an_apply_imports_of_pyroute2_what_its_changes_need(applied: Run) -> None:
     assert "pyroute2.iproute" not in applied("apply").modules, "there is nothing to change"
     removal = applied("down").modules

@@ -11,10 +11,12 @@ from nvi_operator.cli.context import Context
 def run(context: Context) -> int:
     from nvi_operator.cli.applying import apply
     from nvi_operator.rollout.content import content_of
-    from nvi_operator.rollout.saved_plan import is_saved_plan
 
-    if is_saved_plan(context.arguments.spec):
-        return _saved(context)
+    if not context.arguments.spec.is_dir():
+        from nvi_operator.rollout.saved_plan import is_saved_plan
+
+        if is_saved_plan(context.arguments.spec):
+            return _saved(context)
     loaded = context.load()
     return apply(context, loaded, content_of(loaded, context.arguments.spec))
 
