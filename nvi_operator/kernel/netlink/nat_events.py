@@ -14,22 +14,38 @@ import errno
 import struct
 from pathlib import Path
 
+from nvi_operator.kernel.netlink.ctnetlink import (
+    COUNTERS_ORIG,
+    COUNTERS_REPLY,
+    DELETE,
+    DST_NAT,
+    ID,
+    NEW,
+    ORIG,
+    REPLY,
+    SRC_NAT,
+    STATUS,
+    TIMES,
+    ZONE,
+    counted,
+    counter,
+    flow_ends,
+    number,
+)
 from nvi_operator.kernel.netlink.events import subscribed
 from nvi_operator.nft.wire.attributes import NESTED, attributes
 from nvi_operator.state.nat_event import NatEvent
 
 _NETFILTER = 12
 _GROUPS = (1, 3)  # NFNLGRP_CONNTRACK_NEW, _DESTROY
-_NEW, _DESTROY = 0x100, 0x102  # NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_*
 _HEADER = struct.Struct("=IHHII")
 _FIRST = 20  # the attributes, behind nlmsghdr and nfgenmsg
-_ORIG, _REPLY, _STATUS, _COUNTERS_ORIG, _COUNTERS_REPLY, _ID, _ZONE, _TIMES = 1, 2, 3, 9, 10, 12, 18, 20  # CTA_*
-_TRANSLATED = 1 << 4 | 1 << 5  # IPS_SRC_NAT, IPS_DST_NAT
-_IP, _PROTO, _TUPLE_ZONE = 1, 2, 3  # CTA_TUPLE_*
+_PROTO = 2  # CTA_TUPLE_PROTO
+_TRANSLATED = SRC_NAT | DST_NAT
 _ATTRIBUTE = struct.Struct("=HH")
 # A tuple with ports: nest, nest, two addresses, nest, protocol, two ports. The first bytes tell it from others.
-_TUPLE4, _TUPLE6 = struct.pack("=HH", 52, NESTED | _ORIG), struct.pack("=HH", 76, NESTED | _ORIG)
-_ANSWER4, _ANSWER6 = struct.pack("=HH", 52, NESTED | _REPLY), struct.pack("=HH", 76, NESTED | _REPLY)
+_TUPLE4, _TUPLE6 = struct.pack("=HH", 52, NESTED | ORIG), struct.pack("=HH", 76, NESTED | ORIG)
+_ANSWER4, _ANSWER6 = struct.pack("=HH", 52, NESTED | REPLY), struct.pack("=HH", 76, NESTED | REPLY)
 _PORTS = struct.pack("=HH", 28, NESTED | _PROTO)
 _BOTH4 = struct.Struct("!32x4s4x4s8xB7xH6xH14x4s4x4s16xH6xH2x")
 _BOTH6 = struct.Struct("!32x16s4x16s8xB7xH6xH14x16s4x16s16xH6xH2x")
@@ -96,7 +112,7 @@ def dropped(statistics: str, port: int) -> int:
 def nat_event(data: bytes) -> NatEvent | None:
     """None for what begins or ends without translation, and for protocols without the usual tuple."""
     _, kind, _, _, _ = _HEADER.unpack_from(data)
-    if kind not in (_NEW, _DESTROY):
+    if kind not in (NEW, DELETE):
         return None
     first = data[_FIRST : _FIRST + 4]
     if first == _TUPLE4 and data[44:48] == _PORTS and data[72:76] == _ANSWER4:
@@ -110,21 +126,21 @@ def nat_event(data: bytes) -> NatEvent | None:
     end = len(data)
     while offset + 4 <= end:
         length, attribute = _ATTRIBUTE.unpack_from(data, offset)
-        if attribute == _STATUS:
+        if attribute == STATUS:
             if not int.from_bytes(data[offset + 4 : offset + 8], "big") & _TRANSLATED:
                 return None
-        elif attribute == _ID:
+        elif attribute == ID:
             number = int.from_bytes(data[offset + 4 : offset + 8], "big")
-        elif attribute == _ZONE:
+        elif attribute == ZONE:
             zone = int.from_bytes(data[offset + 4 : offset + 6], "big")
-        elif attribute & ~NESTED in (_COUNTERS_ORIG, _COUNTERS_REPLY):
-            more, bigger = _counted(data[offset + 4 : offset + length])
+        elif attribute & ~NESTED in (COUNTERS_ORIG, COUNTERS_REPLY):
+            more, bigger = counter(data[offset + 4 : offset + length])
             packets, octets = (packets or 0) + more, (octets or 0) + bigger
-        elif attribute & ~NESTED == _TIMES:
+        elif attribute & ~NESTED == TIMES:
             seconds = _lived(data[offset + 4 : offset + length])
         offset += length + 3 & ~3
     return NatEvent(
-        kind == _DESTROY,
+        kind == DELETE,
         number,
         protocol,
         source,
@@ -144,46 +160,27 @@ def nat_event(data: bytes) -> NatEvent | None:
 
 def _slowly(data: bytes, kind: int) -> NatEvent | None:
     parts = dict(attributes(data[_FIRST:]))
-    status = int.from_bytes(parts.get(_STATUS, b""), "big")
-    if not status & _TRANSLATED or not parts.keys() >= {_ORIG, _REPLY}:
+    if not number(parts, STATUS) & _TRANSLATED or not parts.keys() >= {ORIG, REPLY}:
         return None
-    source, sport, destination, dport, protocol, zone = _tuple(parts[_ORIG])
-    answers_from, from_port, answers_to, to_port, _, _ = _tuple(parts[_REPLY])
-    if _ZONE in parts:
-        zone = int.from_bytes(parts[_ZONE], "big")
-    counted = [_counted(parts[kind]) for kind in (_COUNTERS_ORIG, _COUNTERS_REPLY) if kind in parts]
+    first, answer = flow_ends(parts[ORIG]), flow_ends(parts[REPLY])
+    packets, octets = counted(parts) or (None, None)
     return NatEvent(
-        kind == _DESTROY,
-        int.from_bytes(parts.get(_ID, b""), "big"),
-        protocol,
-        source,
-        sport,
-        destination,
-        dport,
-        answers_to,
-        to_port,
-        answers_from,
-        from_port,
-        zone,
-        sum(packets for packets, _ in counted) if counted else None,
-        sum(octets for _, octets in counted) if counted else None,
-        _lived(parts[_TIMES]) if _TIMES in parts else None,
+        kind == DELETE,
+        number(parts, ID),
+        first.protocol,
+        first.source,
+        first.source_port,
+        first.destination,
+        first.destination_port,
+        answer.destination,
+        answer.destination_port,
+        answer.source,
+        answer.source_port,
+        number(parts, ZONE) if ZONE in parts else first.zone,
+        packets,
+        octets,
+        _lived(parts[TIMES]) if TIMES in parts else None,
     )
-
-
-def _tuple(data: bytes) -> tuple[bytes, int, bytes, int, int, int]:
-    """Source, its port, destination, its port, protocol, zone. Of ICMP, as conntrack has it, no ports."""
-    parts = dict(attributes(data))
-    ends = list(dict(attributes(parts[_IP])).values())
-    protocol = dict(attributes(parts[_PROTO]))
-    sport, dport = (int.from_bytes(protocol.get(kind, b""), "big") for kind in (2, 3))  # CTA_PROTO_SRC_PORT, _DST_
-    return ends[0], sport, ends[1], dport, protocol[1][0], int.from_bytes(parts.get(_TUPLE_ZONE, b""), "big")
-
-
-def _counted(data: bytes) -> tuple[int, int]:
-    """Packets and bytes of one direction (CTA_COUNTERS_*)."""
-    parts = dict(attributes(data))
-    return int.from_bytes(parts.get(1, b""), "big"), int.from_bytes(parts.get(2, b""), "big")
 
 
 def _lived(data: bytes) -> float | None:
