@@ -129,20 +129,37 @@ class Priorities:
         return self.base + 11
 
     @property
-    def uplinks_to_others(self) -> int:  # networks of main that the spec does not name
-        return self.base + 12
-
-    @property
-    def steer_uplinks(self) -> int:
-        return self.base + 13
-
-    @property
     def tenants(self) -> int:
         return self.base + 20
 
     @property
     def twice(self) -> int:
         return self.base + 30
+
+    # From here on of what uplinks bring to networks that the spec does not name.
+    @property
+    def uplinks_to_routed(self) -> int:  # what main knows more exactly than a route of the spec
+        return self.base + 40
+
+    @property
+    def uplinks_past_others(self) -> int:  # what routes of the spec are about
+        return self.base + 41
+
+    def uplinks_to_honoured(self, index: int) -> int:  # rules of others that stand before main
+        assert index < MAX_HONOURED_BEFORE_MAIN
+        return self.base + 50 + index
+
+    @property
+    def uplinks_to_others(self) -> int:  # networks of main
+        return self.base + 70
+
+    def uplinks_to_honoured_behind(self, index: int) -> int:
+        assert index < MAX_HONOURED_BEHIND_MAIN
+        return self.base + 71 + index
+
+    @property
+    def steer_uplinks(self) -> int:
+        return self.base + 80
 
     @property
     def not_routed(self) -> int:  # past the routes of the spec

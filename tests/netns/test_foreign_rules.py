@@ -11,7 +11,7 @@ import pytest
 
 from tests.lab import GatewayHost, Host, Site
 from tests.lab.daemon import Daemon
-from tests.netns.scenarios import A, spec
+from tests.netns.scenarios import A6, B6, A, B, spec
 
 pytestmark = pytest.mark.netns
 
@@ -85,6 +85,46 @@ def test_a_mesh_vpns_routes_in_a_table_of_its_own_are_honoured(site: Site, gatew
     assert site.leaks() == 0
     gateway.down()
     assert site.gateway.connect(PEER, 443).by == "peer"
+
+
+@pytest.fixture
+def wide(site: Site) -> Host:
+    """A host at an interface that the spec does not name, by which main knows a network around the mesh VPN's."""
+    host, gateway = site.lab.host("wide"), site.gateway
+    site.lab.link(gateway, "old0", host, "o0")
+    gateway.ip("route add 100.64.0.0/10 dev old0", "route add fd7a:115c::/48 dev old0")
+    host.ip(f"addr add {PEER}/32 dev o0", f"addr add {PEER6}/128 dev o0 nodad", "route add default dev o0")
+    host.serve(443, address=PEER)
+    host.serve(443, address=PEER6)
+    return host
+
+
+def test_a_forward_to_a_peer_leads_where_the_meshs_table_says_and_not_where_main_does(
+    site: Site, gateway: GatewayHost, peer: Host, wide: Host, dataplane: str
+) -> None:
+    peer.ip("route add default via 100.64.0.1 dev m0 onlink", "route add ::/0 via fd7a:115c::1 dev m0 onlink")
+    gateway.apply(spec(dataplane, f"    peer:\n      ports: 9443/tcp\n      to: [{PEER}:443, '[{PEER6}]:443']\n"))
+    for public in (A, B, A6, B6):
+        assert site.far.connect(public, 9443).by == "peer"
+    assert site.leaks() == 0
+
+
+def test_what_an_uplink_brings_for_a_network_of_a_route_of_the_spec_leaves_by_that_route(
+    site: Site, gateway: GatewayHost, peer: Host, wide: Host, dataplane: str
+) -> None:
+    """main knows a wider one. What it knows more exactly, such as a container's network, it keeps."""
+    beyond, near = "100.64.7.7", "100.64.8.8"
+    site.gateway.ip(f"route add {near}/32 dev mesh0")
+    peer.ip(f"addr add {near}/32 dev m0")
+    asking = site.isps["isp-a"].host
+    asking.ip(f"route add 100.64.0.0/10 via {A}")
+    hook = "type filter hook prerouting priority raw"
+    peer.nft(f"table ip seen {{\nchain in {{\n{hook}; ip daddr {near} counter\n}}\n}}\n")
+    gateway.apply(spec(dataplane, "  routes: [{ name: site, to: 100.64.0.0/12, via: isp-b }]\n"))
+    for address in (beyond, near):
+        assert not asking.pings(address, wait=0.3), "no way back"
+    assert [line.split(", ")[0] for line in site.leaks().details] == [f"isp-b: 203.0.113.1 > {beyond} icmp"]
+    assert "packets 1 " in peer.run("nft", "list", "table", "ip", "seen").stdout
 
 
 def test_a_full_tunnel_that_comes_up_later_is_named_and_the_gateway_degraded(

@@ -31,7 +31,7 @@ def _phase(rule: FibRule) -> Phase:
 
     Then what refuses, and what steers into the device; rules that lead out come last.
     """
-    if rule.mark == 0 and (rule.action == "goto" or rule.table == MAIN):
+    if rule.mark == 0 and (rule.action == "goto" or rule.suppress_prefix_length is not None):
         return Phase.ROUTES  # past the device
     if rule.action == "nop" or rule.table == MAIN:
         return Phase.UNREACHABLE

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_network
 
+from nvi_operator.kinds.fib_rule.combinations import each_combination
 from nvi_operator.language.model.values import Family
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.model import Topology
@@ -57,19 +59,55 @@ def _from_uplinks(topology: Topology, stage_1: FibRule) -> Iterator[FibRule]:
     """What goes to a network of the host that the spec does not name, such as a container's, takes one pass.
 
     Its destination is translated by now, and its source stays, unless the spec translates what comes in by this
-    interface. Firewalls of such a bridge see the packet once, and as part of its connection.
+    interface. Firewalls of such a bridge see the packet once, and as part of its connection. In stage 2 routes of the
+    spec and tables of others come before main, and so they do here; but a route of the spec takes nothing that main
+    knows more exactly, such as a container's network within a wide one.
     """
     at = topology.priorities
     steered = [replace(stage_1, iif=ifname, priority=at.steer_uplinks) for ifname in topology.uplink_ifnames]
     once = [rule for rule in steered if not _translates_sources_from(topology, rule)]
+    past = replace(stage_1, action="goto", table=None, goto=at.steer_uplinks)
     if once:
-        past = replace(stage_1, priority=at.uplinks_to_inside, action="goto", table=None, goto=at.steer_uplinks)
         for network in topology.inside_networks(stage_1.family):
-            yield replace(past, destination=str(network))
+            yield replace(past, priority=at.uplinks_to_inside, destination=str(network))
     for rule in once:
         others = replace(rule, priority=at.uplinks_to_others, table=MAIN, suppress_prefix_length=0)
-        yield replace(others, suppress_group=topology.link_group)
+        others = replace(others, suppress_group=topology.link_group)
+        for asked in _of_routes(topology, replace(past, iif=rule.iif)):
+            exact = replace(others, priority=at.uplinks_to_routed, source=asked.source, destination=asked.destination)
+            length = ip_network(str(asked.destination)).prefixlen
+            yield replace(exact, mark=asked.mark, mask=asked.mask, suppress_prefix_length=length)
+            yield asked
+        yield others
+        yield from _honoured(topology, others)
     yield from steered
+
+
+def _of_routes(topology: Topology, past: FibRule) -> Iterator[FibRule]:
+    """Past the tables of the host, as what routes of the spec name."""
+    for conditions in (route.conditions for route in topology.routes):
+        if conditions.family != past.family:
+            continue
+        for iif, source, destination in each_combination(conditions):
+            if destination is not None and iif in (None, past.iif):
+                rule = replace(past, priority=topology.priorities.uplinks_past_others, source=source)
+                mark = conditions.mark.value if conditions.mark else 0
+                mask = topology.stage_mask | (conditions.mark.mask if conditions.mark else 0)
+                yield replace(rule, destination=destination, mark=mark, mask=mask)
+
+
+def _honoured(topology: Topology, others: FibRule) -> Iterator[FibRule]:
+    """Rules of others, as stage 2 asks them."""
+    at, mine = topology.priorities, [h for h in topology.honoured if h.family == others.family]
+    before = [h for h in mine if h.before_main]
+    behind = [h for h in mine if not h.before_main]
+    for group, priority in ((before, at.uplinks_to_honoured), (behind, at.uplinks_to_honoured_behind)):
+        for index, honoured in enumerate(group):
+            if honoured.iif in (None, others.iif):
+                rule = replace(others, priority=priority(index), table=honoured.table, source=honoured.source)
+                rule = replace(rule, destination=honoured.destination, mark=honoured.mark & ~topology.stage_mask)
+                length = honoured.suppress_prefix_length
+                yield replace(rule, mask=honoured.mask, suppress_prefix_length=length)
 
 
 def _translates_sources_from(topology: Topology, steered: FibRule) -> bool:

@@ -49,12 +49,12 @@ BLOCKS: dict[str, tuple[str, int, set[str]]] = {
     ),
     "and-every-uplink": (
         PLAIN,
-        1013,
+        1080,
         {"iif wan0 fwmark 0x0/0x80000000 lookup 7800", "iif wan1 fwmark 0x0/0x80000000 lookup 7800"},
     ),
     "but-for-what-goes-to-networks-that-the-spec-does-not-name": (
         PLAIN,
-        1012,
+        1070,
         {
             "iif wan0 fwmark 0x0/0x80000000 lookup main suppress_prefixlength 0 suppress_ifgroup 78",
             "iif wan1 fwmark 0x0/0x80000000 lookup main suppress_prefixlength 0 suppress_ifgroup 78",
@@ -63,11 +63,11 @@ BLOCKS: dict[str, tuple[str, int, set[str]]] = {
     "inside-networks-are-none-of-these": (
         PLAIN,
         1011,
-        {"to 192.168.1.0/24 fwmark 0x0/0x80000000 goto 1013"},
+        {"to 192.168.1.0/24 fwmark 0x0/0x80000000 goto 1080"},
     ),
     "unless-the-spec-translates-what-comes-in-by-the-uplink": (
         PLAIN + "  sourceNat: [{ name: masked, in: wan0, to: 192.168.1.80, as: 192.168.1.1 }]\n",
-        1012,
+        1070,
         {"iif wan1 fwmark 0x0/0x80000000 lookup main suppress_prefixlength 0 suppress_ifgroup 78"},
     ),
     "connected-networks-but-no-uplink-and-no-default": (
@@ -212,7 +212,7 @@ def test_a_goto_leads_forward_to_a_rule_that_is_there() -> None:
 def test_what_refuses_is_made_before_what_leads_out() -> None:
     made = sorted(rules(PLAIN), key=lambda rule: (FIB_RULE.phase(rule), FIB_RULE.within(rule), rule.key))
     kinds = [
-        "out" if rule.priority in (1012, 1600) else "refuse" if rule.action == "unreachable" else "own"
+        "out" if rule.priority in (1070, 1600) else "refuse" if rule.action == "unreachable" else "own"
         for rule in made
         if rule.table == MAIN or rule.action in ("unreachable", "nop") or rule.priority == 1600
     ]
