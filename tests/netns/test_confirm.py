@@ -94,6 +94,17 @@ def test_what_is_confirmed_stays(gateway: GatewayHost, decisions: DecisionsFile)
     until(lambda: not waiting(gateway), "nothing waits any more", seconds=20)
 
 
+def test_a_rollback_waits_for_its_confirmation_as_an_apply_does(gateway: GatewayHost) -> None:
+    gateway.apply(spec())
+    gateway.apply(WITHOUT_WEB)
+    done = gateway.nvictl("rollback", "1", "--confirm", "1h")
+    assert "confirm within 3600 s: nvictl confirm; otherwise: back to revision 2" in done.stderr
+    assert not gateway.differences(spec())
+    gateway.nvictl("abort")
+    assert not gateway.differences(WITHOUT_WEB)
+    assert states(gateway)[2:] == [(3, "rollback", "returned"), (4, "return", "confirmed")]
+
+
 def test_a_return_is_to_the_recorded_spec_which_is_told_where_another_one_holds(gateway: GatewayHost) -> None:
     gateway.apply(spec())
     path = gateway.host.call(state_directory) / "history.sqlite"

@@ -151,6 +151,16 @@ def test_a_daemon_that_hangs_is_ended_by_the_watchdog_and_started_again_while_th
     assert dataplane() == before
 
 
+def test_an_unconfirmed_change_is_given_up_by_a_timer_of_systemd_while_no_operator_runs() -> None:
+    before = dataplane()
+    run("systemctl", "stop", UNIT)
+    SPEC.write_text(SPEC.read_text() + "  forwards:\n    web: { ports: 443/tcp, to: 192.168.1.80 }\n")
+    run(NVICTL, "apply", "--confirm", "20s", str(SPEC.parent))
+    assert "192.168.1.80" in dataplane()[1]
+    assert "nvi-operator-confirm-" in run("systemctl", "list-units", "--all", "--plain").stdout
+    until(lambda: dataplane() == before, "the confirmed revision")
+
+
 def test_a_restart_of_networkd_leaves_rules_and_routes_alone() -> None:
     """With the drop-in, and nothing that would heal them."""
     before = dataplane()
