@@ -92,22 +92,26 @@ def _setns(fd: int, what: str) -> None:
 def living() -> frozenset[int]:
     """The cookies of the namespaces that a thread is in, or that a mount or a descriptor keeps. Enters each of them.
 
-    Not those that only a socket keeps (SIOCGSKNS): no process can be said to be there. KernelError where one cannot
-    be entered, and in a container, where processes of others are hidden: then nothing is known to be gone.
+    Not those that only a socket keeps (SIOCGSKNS): no process can be said to be there; nor those that only a
+    descriptor keeps, of a process into which this one may not look. KernelError where one cannot be entered, and in a
+    container, where processes of others are hidden: then nothing is known to be gone.
     """
     if _link("/proc/self/ns/pid") != _FIRST_PIDS:
         raise KernelError("namespaces: listing: processes of others are hidden in this PID namespace")
     cookies: dict[str, int | None] = {}
+    files, closed = set[int](), set[int]()
     seen = set[str]()
     for process in glob("/proc/[0-9]*"):
         with suppress(OSError):  # it has ended
+            if not _link(f"{process}/ns/net"):
+                closed |= {_file(task) for task in glob(f"{process}/task/[0-9]*")}
             for path in (*glob(f"{process}/task/[0-9]*/ns/net"), *glob(f"{process}/fd/[0-9]*")):
-                _find(cookies, _link(path), path)
+                _find(cookies, files, _link(path), path)
             if (mounts := _link(f"{process}/ns/mnt")) not in seen:
                 seen.add(mounts)
                 for name, path in _mounts(Path(process)):
-                    _find(cookies, name, path)
-    if None in cookies.values():
+                    _find(cookies, files, name, path)
+    if None in cookies.values() or closed - files:
         raise KernelError("namespaces: listing: one cannot be entered")
     return frozenset(found for found in cookies.values() if found is not None)
 
@@ -120,12 +124,13 @@ def _mounts(process: Path) -> Iterator[tuple[str, str]]:
         yield name, f"{process}/root{_ESCAPED.sub(lambda found: chr(int(found[1], 8)), place)}"
 
 
-def _find(cookies: dict[str, int | None], name: str, path: str) -> None:
-    """Note the cookie of the namespace with this name, if it is one, by this path; None while none leads to it."""
+def _find(cookies: dict[str, int | None], files: set[int], name: str, path: str) -> None:
+    """Note cookie and file of the namespace of this name, if it is one, by this path; None while none leads to it."""
     if not name.startswith("net:[") or cookies.setdefault(name, None) is not None:
         return
     with suppress(OSError, NviError), _opened(path, name) as fd, within(fd):
         cookies[name] = cookie()
+        files.add(_file("/proc/thread-self"))
 
 
 @contextmanager
@@ -152,10 +157,19 @@ def _link(path: str) -> str:
         return ""
 
 
+def _file(task: str) -> int:
+    """A number that the namespace of this task has alone: the inode of a file of its own. Raises OSError.
+
+    The links in its `ns` are for a process with all of its capabilities (ptrace(2), PTRACE_MODE_READ). The service
+    has fewer than other processes of root.
+    """
+    return os.stat(f"{task}/net/dev").st_ino
+
+
 def is_host() -> bool:
     """Is the calling thread in the namespace that the machine booted with? False where that cannot be known."""
     try:
-        return os.readlink("/proc/1/ns/net") == os.readlink("/proc/thread-self/ns/net")
+        return _file("/proc/1") == _file("/proc/thread-self")
     except OSError:
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,18 @@ def nvictl(gateway: GatewayHost, bounding: str, *words: str) -> subprocess.Compl
         check=False,
         timeout=120,
     )
+
+
+def of_the_unit() -> str:
+    """The bounding set of packaging/nvi-operator.service, as setpriv(1) writes it."""
+    unit = (ROOT / "packaging/nvi-operator.service").read_text()
+    (names,) = re.findall(r"^CapabilityBoundingSet=(.*)$", unit, re.MULTILINE)
+    return ",".join(["-all", *(name.lower().replace("cap_", "+") for name in names.split())])
+
+
+def python(program: str) -> list[str]:
+    """A command that runs the program with the rights of the unit."""
+    return ["setpriv", f"--bounding-set={of_the_unit()}", "env", f"PYTHONPATH={ROOT}", sys.executable, "-c", program]
 
 
 def all_but(name: str) -> str:
@@ -75,6 +88,25 @@ def test_without_one_that_is_needed_it_is_refused_with_its_name_and_nothing_is_c
     assert refused.returncode == 1
     assert capability in refused.stderr
     assert gateway.owned() == held
+
+
+def test_the_service_knows_whether_it_is_in_the_namespace_of_the_host(gateway: GatewayHost) -> None:
+    """Where its history is, and its socket, depends on it; commands of root look for them there."""
+    asks = python("from nvi_operator.kernel.netns import is_host; print(is_host())")
+    assert subprocess.run(asks, capture_output=True, text=True, check=True).stdout == "True\n"
+    assert gateway.host.run(*asks).stdout == "False\n"
+
+
+def test_a_namespace_of_a_process_that_the_service_may_not_look_into_is_not_gone() -> None:
+    lists = python("from nvi_operator.kernel.netns import living; living()")
+    with subprocess.Popen(["unshare", "--net", "sh", "-c", "echo; exec sleep 1000"], stdout=subprocess.PIPE) as there:
+        assert there.stdout is not None
+        try:
+            assert there.stdout.readline()
+            done = subprocess.run(lists, capture_output=True, text=True, check=False)
+        finally:
+            there.kill()
+    assert "KernelError: namespaces: listing: one cannot be entered" in done.stderr
 
 
 def test_a_read_only_proc_sys_is_refused_before_anything_is_changed(gateway: GatewayHost) -> None:

@@ -91,6 +91,14 @@ def test_a_boot_makes_the_gateway() -> None:
         assert run("systemctl", "is-active", unit).stdout.strip() == "active"
 
 
+def test_commands_know_what_the_service_did() -> None:
+    """With fewer rights than theirs it has its history and its socket where they look."""
+    until(up, "the unit in sync")
+    history = json.loads(run(NVICTL, "history", "-o", "json").stdout)["revisions"]
+    assert "run" in {revision["action"] for revision in history}
+    assert json.loads(run(NVICTL, "status", "-o", "json").stdout)["daemon"]
+
+
 def test_the_boot_has_no_ordering_cycle_and_the_unit_no_mistake() -> None:
     assert "ordering cycle" not in run("journalctl", "-b", "--no-pager").stdout
     told = run("systemd-analyze", "verify", "--man=no", UNIT, check=False)

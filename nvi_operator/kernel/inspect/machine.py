@@ -16,6 +16,7 @@ from nvi_operator.kernel.inspect.process import own_namespace
 from nvi_operator.kernel.kmod.index import available
 from nvi_operator.kernel.netlink.interfaces import add_link
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
+from nvi_operator.kernel.netns import is_host
 from nvi_operator.topology.facts import LinkFact
 
 _SYS = Path("/sys/module")
@@ -66,7 +67,7 @@ def can_set_conntrack_max() -> bool:
 
 def networkd() -> Networkd | None:
     """None unless networkd runs, and in the namespace in question: it only knows that of PID 1."""
-    if not _NETWORKD_STATE.exists() or not _in_namespace_of_init():
+    if not _NETWORKD_STATE.exists() or not is_host():
         return None
     return parse_networkd(_networkd_texts())
 
@@ -81,13 +82,6 @@ def networkd_links(links: Iterable[LinkFact]) -> Iterator[NetworkdLink]:
                 path for d in _CONFIGURATION for path in (d / "systemd/network").glob(f"{Path(named[0]).name}.d/*")
             )
             yield parse_network_file(link.ifname, named[0], map(_text, (Path(named[0]), *sorted(drop_ins))))
-
-
-def _in_namespace_of_init() -> bool:
-    try:
-        return os.readlink("/proc/1/ns/net") == os.readlink("/proc/thread-self/ns/net")
-    except OSError:
-        return True  # not root: no other user's namespace can have been entered
 
 
 def _networkd_texts() -> list[str]:
