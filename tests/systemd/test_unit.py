@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from nvi_operator.rollout.place import VARIABLE
+
 UNIT = "nvi-operator.service"
 SPEC = Path("/etc/nvi-operator/gateway.yaml")
 DROP_IN = Path("/etc/systemd/networkd.conf.d/50-nvi-operator.conf")
@@ -21,7 +23,9 @@ SECONDS = 300.0  # an emulated machine takes 10 s to start Python, a busy one mu
 
 
 def run(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    """As root at a terminal: without the directory of its own that a test run has for histories."""
+    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert not (check and done.returncode), f"{' '.join(words)}: {done.stdout}{done.stderr}\n{journal()}"
     return done
 
