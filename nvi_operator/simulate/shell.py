@@ -11,6 +11,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -19,8 +20,11 @@ import nvi_operator
 from nvi_operator.errors import NviError
 from nvi_operator.experiment.places import Places
 from nvi_operator.experiment.surroundings import Wire
+from nvi_operator.history.revision import Content, Revision, RevisionResult, Standing
+from nvi_operator.history.store import History
 from nvi_operator.kernel.netns import within
 from nvi_operator.language.model.values import FAMILIES, Address
+from nvi_operator.rollout.place import asked, namespace
 from nvi_operator.simulate.isolation import named
 from nvi_operator.simulate.simulation import SimulatedGateway
 from nvi_operator.simulate.wire import PEER
@@ -29,8 +33,8 @@ _SERVERS = 64  # of one interface
 _BIN, _STATE = Path("/run/simulate/bin"), Path("/run/simulate/state")  # in memory that only this process sees
 
 
-def open_shell(gateway: SimulatedGateway) -> int:
-    """Until it is left; its exit code. Raises NviError."""
+def open_shell(gateway: SimulatedGateway, content: Content) -> int:
+    """Until it is left; its exit code. `content`: what was applied. Raises NviError."""
     for end in gateway.ends:
         with within(end.netns):
             for where in ("all", PEER):
@@ -41,6 +45,7 @@ def open_shell(gateway: SimulatedGateway) -> int:
     _run(["ip", "neigh", "flush", "all"], "neighbours")  # routers had hardware addresses that the far ends have not
     for directory in (_BIN, _STATE):
         directory.mkdir(parents=True)
+    _record(gateway.name, content)
     for end in gateway.ends:
         enter = f"exec ip netns exec {shlex.quote(end.wire.ifname)}"
         _script(end.wire.ifname, f"[ $# -gt 0 ] && {enter} \"$@\"\nPS1='{end.wire.ifname}$ ' {enter} bash --norc")
@@ -53,6 +58,15 @@ def open_shell(gateway: SimulatedGateway) -> int:
         "STATE_DIRECTORY": str(_STATE),
     }
     return subprocess.run(["bash", "--norc"], env=environment, check=False).returncode
+
+
+def _record(name: str, content: Content) -> None:
+    """As an apply would, so that `nvictl explain --live`, `trace` and `status` know the spec."""
+    applied = Revision(
+        0, time.time(), name, "apply", asked("nvictl simulate"), RevisionResult.APPLIED, Standing.CONFIRMED
+    )
+    with History(_STATE / namespace()) as history:
+        history.add(applied, content)
 
 
 def help_text(gateway: SimulatedGateway) -> str:

@@ -52,6 +52,8 @@ def tried_text(tried: Tried, width: int | None, *, full: bool) -> Iterator[Piece
         yield from labelled(line("  assumed: ", "dim"), assumed, width, "dim")
     for note in tried.notes:
         yield from labelled(line("  note: ", "dim"), note, width, "dim")
+    for each in tried.sampled:
+        yield from _left_out(each, width)
     sampled = {each.law: each for each in tried.sampled}
     for law in dict.fromkeys(result.probe.law for result in tried.results):
         of_law = [result for result in tried.results if result.probe.law == law]
@@ -59,12 +61,16 @@ def tried_text(tried: Tried, width: int | None, *, full: bool) -> Iterator[Piece
         yield line(f"{law}{_share(sampled.get(law))}", "bold")
         yield from _packets(of_law) if full else _entries(of_law)
     yield line("")
-    for each in tried.sampled:
-        for name, why in each.left_out[:_ROWS]:
-            yield line(f"not tried: {each.law} {name}: {why}", "yellow")
-        if more := each.left_out[_ROWS:]:
-            yield line(f"not tried: {each.law}: {len(more)} more", "yellow")
+    if left_out := sum(len(each.left_out) for each in tried.sampled):
+        yield line(f"not tried: {left_out}, named at the beginning", "yellow")
     yield line(_verdict(tried), "bold red" if tried.failed else "bold green")
+
+
+def _left_out(sampled: Sampled, width: int | None) -> Iterator[Piece]:
+    for name, why in sampled.left_out[:_ROWS]:
+        yield from labelled(line("  not tried: ", "yellow"), f"{sampled.law} {name}: {why}", width, "yellow")
+    if more := sampled.left_out[_ROWS:]:
+        yield line(f"  not tried: {sampled.law}: {len(more)} more", "yellow")
 
 
 def _share(sampled: Sampled | None) -> str:

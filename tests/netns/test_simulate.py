@@ -316,6 +316,21 @@ def test_the_host_is_as_it_was(tmp_path: Path) -> None:
     assert b"wan1" in capture.read_bytes()[:200]
 
 
+def test_explain_in_the_shell_knows_the_gateway_and_the_spec(tmp_path: Path) -> None:
+    def ask() -> object:
+        (asked, ask), output = os.pipe(), tmp_path / "output"
+        with output.open("w") as file:
+            pid = command(DUAL_WAN, "--most", "0", "--shell", stdin=asked, stdout=file.fileno())
+        os.write(ask, b"nvictl explain --live -i lan0 tcp 192.168.1.10 to 192.0.2.80:443\nexit\n")
+        os.waitpid(pid, 0)
+        return output.read_text()
+
+    told = apart(tmp_path, ask)
+    assert "gateway edge: as this host is now; names by revision 1" in told
+    assert "sourceNat everyone (gateway.yaml:28)" in told
+    assert "leaves by wan0 (uplink isp-a) to the next hop 203.0.113.1" in told
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_nothing_is_left_however_it_ends(number: signal.Signals, tmp_path: Path) -> None:
     """With a shell that waits, and programs that it has started in the background."""

@@ -46,6 +46,7 @@ def _check_down(loaded: LoadedSpec, down: list[str]) -> None:
 
 
 def _simulate(context: Context, loaded: LoadedSpec, capture: IO[bytes] | None, report: IO[str] | None) -> int:
+    from nvi_operator.rollout.content import content_of
     from nvi_operator.simulate.shell import help_text, open_shell
     from nvi_operator.simulate.simulation import standing, try_out
     from nvi_operator.view.junit import junit_xml
@@ -61,7 +62,7 @@ def _simulate(context: Context, loaded: LoadedSpec, capture: IO[bytes] | None, r
                 report.flush()
         if arguments.shell:
             print(help_text(gateway), flush=True)
-            open_shell(gateway)
+            open_shell(gateway, content_of(loaded, arguments.spec))
         return 1 if tried.failed else 0
 
 
