@@ -99,7 +99,7 @@ build/prometheus/usr/bin/promtool:
 promtool-test: dev build/prometheus/usr/bin/promtool ## the alerts and the metrics, by Prometheus' promtool (a download of 20 MB)
 	NVI_PROMTOOL=$(CURDIR)/build/prometheus/usr/bin/promtool $(BIN)/python -m pytest tests/promtool
 
-soak: dev ## hours: every example of the laws, 500 pairs of changers with kills, 10,000 edits and heals of one daemon, 2,000 kills
+soak: dev ## hours: every example of the laws, 500 pairs of changers with kills, 10,000 edits, heals and failovers of one daemon, 2,000 kills
 	NVI_EXAMPLES=all $(BIN)/python -m pytest -n auto tests/unit/language tests/property
 	$(SUDO) NVI_EXAMPLES=all $(BIN)/python -m pytest tests/contract/test_nft_tables.py tests/netns/test_losses.py \
 		tests/netns/test_fail_closed.py tests/netns/test_bench_dataplane.py tests/netns/test_bench_control.py tests/netns/test_saved_settings.py

@@ -28,6 +28,7 @@ class InProcess(NamedTuple):
     daemon: Daemon
     directory: SpecDirectory
     events: KernelEvents
+    prober: Prober
 
 
 @contextmanager
@@ -62,4 +63,4 @@ def in_process(spec: Path, state: Path, gateway: str | None = None) -> Iterator[
             lock_out=LockOut((), None, lambda text: None),
             checks={},
         )
-        yield InProcess(daemon, directory, events)
+        yield InProcess(daemon, directory, events, prober)

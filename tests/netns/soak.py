@@ -1,10 +1,10 @@
 """The daemon's reconciles, thousands of them in one process, and what they leave in its memory.
 
-    python -m tests.netns.soak DIRECTORY EDITS HEALS
+    python -m tests.netns.soak DIRECTORY EDITS HEALS FLAPS
 
 Runs in the network namespace of its caller, which has the interfaces of the spec. It edits gateway.yaml in DIRECTORY,
 and prints the resident set size in KiB and the number of objects that the collector knows: after the `first` edits,
-after all, after as many heals, and after all.
+after all; the same of heals, and of failovers, each with all that its probes do until they notice.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from __future__ import annotations
 import gc
 import itertools
 import json
+import select
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from nvi_operator.daemon.probes.prober import Prober
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.reconcile.outcome import Reason
 from tests.lab.in_process import in_process
@@ -38,22 +41,21 @@ DRIFTS = (
 
 def main() -> int:
     gc.disable()  # as a command does
-    directory, edits, heals = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    with TemporaryDirectory() as state, in_process(directory, Path(state)) as (daemon, _, events):
+    directory, (edits, heals, flaps) = Path(sys.argv[1]), map(int, sys.argv[2:])
+    with TemporaryDirectory() as state, in_process(directory, Path(state)) as (daemon, _, events, prober):
 
         def one(*reasons: Reason) -> None:
             result = daemon.reconcile(Trigger(frozenset(reasons), tuple(events.drain())))
             assert not result.errors, result.errors
 
         one(Reason.START)
-        print(
-            json.dumps(
-                {
-                    "edits": grown(edits, editing(directory), one, rest=REST),
-                    "heals": grown(heals, drifting(), one, rest=heals),
-                }
-            )
-        )
+        found = {
+            "edits": grown(edits, editing(directory), one, rest=REST),
+            "heals": grown(heals, drifting(), one, rest=heals),
+        }
+        probe(directory)
+        one(Reason.DIRECTORY)
+        print(json.dumps({**found, "flaps": grown(flaps, flapping(prober), one, rest=REST)}))
     return 0
 
 
@@ -103,6 +105,35 @@ def drifting() -> Callable[[], Reason]:
         return Reason.KERNEL
 
     return drift
+
+
+def probe(directory: Path) -> None:
+    """Probe isp-a as often as can be, and prefer it."""
+    file = directory / "gateway.yaml"
+    probes = "probes: [192.0.2.80, { tcp: '192.0.2.80:443' }], quorum: 2"
+    health = f"health: {{ {probes}, interval: 0.1, down: 1, up: 1, holdDown: 0 }}"
+    text = file.read_text().replace("      interface: wan0\n", f"      interface: wan0\n      {health}\n")
+    file.write_text(text.replace("everyone\n      as: isp-a\n", "everyone\n      as: { first: [isp-a, isp-b] }\n"))
+
+
+def flapping(prober: Prober) -> Callable[[], Reason]:
+    """The line of isp-a is cut, and mended."""
+    changes = itertools.cycle([("add rule inet cut c oifname wan0 drop", "down"), ("flush chain inet cut c", "up")])
+    nft("add table inet cut; add chain inet cut c { type filter hook output priority 0; }")
+
+    def flap() -> Reason:
+        change, expected = next(changes)
+        nft(change)
+        while prober.health.uplinks["isp-a"].state != expected:
+            select.select([prober], [], [], max(0.0, prober.next_due() - time.monotonic()))
+            prober.step()
+        return Reason.HEALTH
+
+    return flap
+
+
+def nft(text: str) -> None:
+    subprocess.run(["nft", text], check=True, capture_output=True)
 
 
 def taken() -> Taken:

@@ -51,7 +51,7 @@ def test_a_reconcile_that_a_storm_of_changes_stops_is_tried_again_after_50_ms(
             loop.stop()
         return outcome
 
-    with entered(site.gateway.netns), in_process(directory, tmp_path / "state") as (daemon, source, events):
+    with entered(site.gateway.netns), in_process(directory, tmp_path / "state") as (daemon, source, events, _):
         loop = Loop(reconcile, directory=source, events=events, emit=lambda _: None, rescan_seconds=5.0)
         try:
             loop.run()

@@ -1,4 +1,4 @@
-"""A daemon that runs for months: what thousands of edits and heals leave in its memory. `make soak` takes 10,000."""
+"""A daemon that runs for months: what edits, heals and failovers leave in memory. `make soak`: 10,000 of each"""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ KEPT = 1
 COPY = 1000
 
 
-def test_edits_and_heals_leave_nothing_behind(site: Site, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_edits_heals_and_failovers_leave_nothing_behind(
+    site: Site, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     count = int(request.config.getoption("--soak"))
     (tmp_path / "gateway.yaml").write_text(spec())
+    site.far.serve(443)
     done = site.gateway.run(
-        sys.executable, "-m", "tests.netns.soak", str(tmp_path), f"{count}", f"{count}", timeout=4 * count
+        sys.executable, "-m", "tests.netns.soak", str(tmp_path), *[f"{count}"] * 3, timeout=6 * count
     )
     early = first(count)
     for what, ((small, few), (large, many)) in json.loads(done.stdout).items():
