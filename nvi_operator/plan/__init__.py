@@ -3,7 +3,7 @@
 compile       topology to desired state
 diff          live and desired state to steps. change: what a plan and a step are. left_alone: drift that stays
 incremental   the fast way after an edit
-stranded      flows whose translation leads nowhere afterwards
+stranded      flows whose translation leads nowhere afterwards. unanswered: those that nothing took when they opened
 
 trace         from each step to the entry of the spec that asks for it (ADR 0018): pieces of the nft table
               (table_owners, names), everything else (owners, rule_words); origins: with file and line

@@ -6,7 +6,8 @@ By what they are, and not by what was done: a flow is stranded if
   applies to it gives another one, of an uplink that works. Where no other works nothing is stranded: a new flow would
   fare no better. With `failback: move`, also if its uplink works, and one that is preferred works again;
 - a forward sent it to a server, and is gone, or leads to another one;
-- a forward sent it to a server that is down by its probes, while another one takes the forward's new flows.
+- a forward sent it to a server that is down by its probes, while another one takes the forward's new flows;
+- nothing took it when it opened, no one answered it, and a forward or a rule takes it now (`unanswered.py`).
 
 The rules are followed as far as conntrack tells what a packet was. Flows of 1:1 and twice NAT are left alone.
 """
@@ -22,7 +23,8 @@ from nvi_operator.language.model.services import Service, parse_protocol, protoc
 from nvi_operator.language.model.values import Address, AddressRange, Family, Network, within
 from nvi_operator.nft.ast import Table
 from nvi_operator.plan.change import Plan
-from nvi_operator.plan.pieces import table_pieces
+from nvi_operator.plan.pieces import FORWARDS, table_pieces
+from nvi_operator.plan.unanswered import UnansweredFlows
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.faults import uplink_state
@@ -30,7 +32,15 @@ from nvi_operator.topology.flows import FlowQuestion, TrackedFlow
 from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.prefixes import fewest
-from nvi_operator.topology.rules import Conditions, ForwardEntry, ForwardRule, SourceAction, Spread, ToRange
+from nvi_operator.topology.rules import (
+    Conditions,
+    ForwardEntry,
+    ForwardRule,
+    SourceAction,
+    SourceRule,
+    Spread,
+    ToRange,
+)
 from nvi_operator.topology.ways import Tier, shares
 
 # Maps; those of ranges of ports, and rules, are not followed.
@@ -47,6 +57,7 @@ class StrandedFlows:
         self._plan = plan
         self._topology = plan.topology
         self._removed: dict[tuple[object, ...], str] = {}  # of a forward: where it led, by what it was asked by
+        self._adds_forwards = False
 
     def questions(self) -> Iterator[FlowQuestion]:
         """About few flows each; none where the plan changes nothing that flows depend on."""
@@ -60,9 +71,14 @@ class StrandedFlows:
         yield from self._forwards()
         if self._is_changed:
             yield from self._servers(topology)
+        if self._takes_more:
+            for family in topology.families:
+                yield FlowQuestion(family, "unanswered, and a forward or a rule takes them now", unanswered=True)
 
     def is_stranded(self, question: FlowQuestion, flow: TrackedFlow) -> bool:
         assert self._topology is not None
+        if question.unanswered:
+            return self._unanswered.would_be_taken(flow)
         if question.server is not None:
             return flow.destination_translated and self._has_lost_its_server(self._topology, flow)
         if question.published is not None:
@@ -134,6 +150,27 @@ class StrandedFlows:
             for c in tables
         )
 
+    @property
+    def _takes_more(self) -> bool:
+        """Does the plan add to what is translated, or change how? Once the forwards have been looked at."""
+        return self._adds_forwards or any(
+            isinstance(change.after, Table)
+            and not (isinstance(change.before, Table) and change.before.chains == change.after.chains)
+            for change in self._plan.steps
+        )
+
+    @cached_property
+    def _unanswered(self) -> UnansweredFlows:
+        assert self._topology is not None
+        return UnansweredFlows(self._topology, _is_asked, self._rule_of)
+
+    def _rule_of(self, flow: TrackedFlow) -> SourceRule | None:
+        """The first rule that applies, if it gives an address; nothing tells what a flow's first packet was like."""
+        assert self._topology is not None
+        rules = self._topology.source_rules
+        rule = next((rule for rule in rules if _matches(self._topology, rule.conditions, flow)), None)
+        return rule if rule and _given(rule.action) and not rule.conditions.by_first_packet else None
+
     @staticmethod
     def _is_behind(topology: Topology, uplink: Uplink, tiers: Iterable[Tier]) -> bool:
         uplinks = {each.name: each for each in topology.uplinks}
@@ -164,6 +201,7 @@ class StrandedFlows:
             if not isinstance(change.before, Table) or not isinstance(change.after, Table | None):
                 continue
             for piece in table_pieces(change.before, change.after):
+                self._adds_forwards |= piece.added and piece.where.startswith(FORWARDS)
                 if piece.element is not None and piece.where.startswith(_FORWARDS):
                     key, data = piece.element
                     server = str(data[0]) if isinstance(data, tuple) and data else ""

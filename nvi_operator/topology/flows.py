@@ -27,13 +27,14 @@ class TrackedFlow:
     source_translated: bool
     destination_translated: bool
     answers_port: int = 0  # of `answers_from`
+    answered: bool = True
     identity: bytes = field(repr=False, compare=False, default=b"")
 
 
 @dataclass(frozen=True, slots=True)
 class FlowQuestion:
-    """Which flows: with this translated source, to this published address, or led to this server. `why` says why they
-    may be stranded.
+    """Which flows: with this translated source, to this published address, led to this server, or neither translated
+    nor answered. `why` says why they may be stranded.
     """
 
     family: Family
@@ -41,6 +42,7 @@ class FlowQuestion:
     translated: Network | None = None
     published: Address | None = None
     server: Address | None = None
+    unanswered: bool = False
     lost: bool = False  # is `translated` no uplink's any more?
 
 

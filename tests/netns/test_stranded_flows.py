@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import tracemalloc
+from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -14,7 +18,7 @@ from nvi_operator.language.model.settings import Numbers
 from nvi_operator.topology.flows import FlowQuestion
 from tests.lab import GatewayHost, Lab, Site
 from tests.lab.daemon import Daemon
-from tests.lab.net import until
+from tests.lab.net import Host, until
 from tests.lab.traffic import Flow
 from tests.netns.scenarios import A, B, spec
 
@@ -157,6 +161,70 @@ def test_flows_of_a_forward_that_is_removed_or_moved_end_and_no_others(
         with pytest.raises((OSError, AssertionError)):
             call.again()
         assert other.again().by == "server"
+
+
+def keeps_sending(host: Host, address: str) -> tuple[socket.socket, Callable[[], str]]:
+    """A socket that never asks from another port, and who answers it; "" while no one does."""
+    sender = host.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.settimeout(0.3)
+    sender.connect((address, PHONE))
+
+    def by() -> str:
+        for _ in range(2):  # an ICMP error about the last one may be what comes first
+            with suppress(OSError):
+                sender.send(b"hello\n")
+                return str(json.loads(sender.recv(500))["by"])
+        return ""
+
+    return sender, by
+
+
+@pytest.mark.parametrize("place", ["in a map", "for some clients", "of a range"])
+def test_a_peer_that_sent_before_its_forward_was_there_reaches_the_server(
+    site: Site, gateway: GatewayHost, dataplane: str, place: str
+) -> None:
+    more = {"in a map": "5060/udp", "for some clients": "5060/udp, from: 0.0.0.0/0", "of a range": "5000-5099/udp"}[
+        place
+    ]
+    forward = f"    sip: {{ at: isp-a, ports: {more}, to: 192.168.1.80 }}\n"
+    gateway.apply(spec(dataplane))
+    site.server.serve(PHONE, protocol="udp")
+    sender, by = keeps_sending(site.far, A)
+    with sender:
+        assert by() == ""
+        done = gateway.apply(spec(dataplane).replace("  forwards:\n", f"  forwards:\n{forward}"))
+        assert "1 flow stranded: unanswered, and a forward or a rule takes them now: 1 ended" in done.stdout
+        assert by() == "server"
+
+
+def test_who_was_answered_by_the_gateway_stays_with_it(site: Site, gateway: GatewayHost, dataplane: str) -> None:
+    gateway.apply(spec(dataplane))
+    site.gateway.serve(PHONE, protocol="udp", address=A)
+    sender, by = keeps_sending(site.far, A)
+    with sender:
+        assert by() == "gw"
+        forward = "    sip: { at: isp-a, ports: 5060/udp, to: 192.168.1.80 }\n"
+        assert (
+            "stranded"
+            not in gateway.apply(spec(dataplane).replace("  forwards:\n", f"  forwards:\n{forward}")).stdout
+        )
+        assert by() == "gw"
+
+
+def test_a_client_that_no_rule_covered_leaves_by_the_one_that_is_added(
+    site: Site, gateway: GatewayHost, dataplane: str
+) -> None:
+    """What goes to a neighbour, or to a group, is no business of a rule."""
+    text = spec(dataplane)
+    gateway.apply(text.replace("    - name: everyone\n      as: isp-a\n", ""))
+    (sender, by), (quiet, heard) = (
+        keeps_sending(site.client, address) for address in (site.far.address, "192.168.1.1")
+    )
+    with sender, quiet:
+        assert (by(), heard()) == ("", "")
+        assert ": 1 ended" in gateway.apply(text).stdout
+        assert by() == "far"
+    assert site.leaks() == 0
 
 
 def test_a_preview_counts_the_flows_that_a_change_would_strand(

@@ -7,6 +7,7 @@ The kernel flushes by mark, zone and family only, and so an entry is deleted by 
 from __future__ import annotations
 
 import errno
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
@@ -17,6 +18,10 @@ from nvi_operator.nft.wire.attributes import NESTED, attribute, attributes
 from nvi_operator.topology.flows import FlowQuestion, TrackedFlow
 
 _BATCH = 256  # deletions in one message to the kernel
+# By the status: neither an answer, nor a translation in either direction.
+_UNANSWERED = attribute(ct.STATUS, bytes(4)) + attribute(
+    ct.STATUS_MASK, struct.pack("!I", ct.SEEN_REPLY | ct.SRC_NAT | ct.DST_NAT)
+)
 
 
 class Conntrack(Netlink):
@@ -32,14 +37,18 @@ class Conntrack(Netlink):
         if network is not None and network.prefixlen == network.max_prefixlen:
             address = network.network_address
         wanted = b""
-        if question.server is not None:
+        if question.unanswered:
+            wanted = _UNANSWERED
+        elif question.server is not None:
             wanted = ct.only(question.server, ct.REPLY, ct.BY_SOURCE)
         elif address is not None:
             wanted = ct.only(address, ct.REPLY if network is not None else ct.ORIG, ct.BY_DESTINATION)
         with kernel_errors("conntrack: listing"):
             for reply in self.ask(ct.GET, DUMP, ct.body(question.family, wanted)):
                 flow = _flow(reply.body)
-                if flow is not None and (network is None or address is not None or flow.answers_to in network):
+                if flow is None or (question.unanswered and flow.answered):
+                    continue
+                if network is None or address is not None or flow.answers_to in network:
                     yield flow
 
     def end(self, flows: Iterable[TrackedFlow]) -> int:
@@ -88,6 +97,7 @@ def _flow(body: bytes) -> TrackedFlow | None:
         source_translated=bool(status & ct.SRC_NAT),
         destination_translated=bool(status & ct.DST_NAT),
         answers_port=answer.source_port,
+        answered=bool(status & ct.SEEN_REPLY),
         identity=b"".join(_copied(parts)),
     )
 

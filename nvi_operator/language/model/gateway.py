@@ -117,8 +117,9 @@ class GatewaySpec(Model):
         "end",
         description="What becomes of flows whose translation leads nowhere any more, where a new one would work: "
         "their uplink does not work and another does, their address is no uplink's any more, or their forward is "
-        "removed or moved. end: their conntrack entries are deleted, and the next packet begins again. keep: they "
-        "stay.",
+        "removed or moved. Also of those that no one answered because there was no forward or rule for them "
+        "when they began, once there is one. end: their conntrack entries are deleted, and the next packet begins "
+        "again. keep: they stay.",
     )
     failback: Literal["keep", "move"] = Field(
         "keep",
