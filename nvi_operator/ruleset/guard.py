@@ -101,13 +101,17 @@ def _unasked(topology: Topology, family: Family) -> Iterator[Rule]:
     """What no rule of sourceNat is asked for: packets of no flow, answers to an inside address, and packets of flows
     that conntrack knew before there was this rule, when none covered them.
 
-    Such a flow is told by its networks and ports: what only its first packet bore was asked when it opened. An error
-    about an exempt flow is part of it.
+    Such a flow is told by its networks and ports. What only its first packet bore was asked when it opened, and that
+    it left is told by an answer: what no rule covered gets none. An error about an exempt flow is part of it.
     """
     opened, answers = (Match(f.CT_DIRECTION, "==", direction) for direction in ("original", "reply"))
-    yield (opened, Match(f.CT_STATE, "in", frozenset({"related"})), f.RETURN)
+    related, answered = (Match(f.CT_STATE, "in", frozenset({state})) for state in ("related", "established"))
+    yield (opened, related, f.RETURN)
     for conditions in topology.unchanged(family):
-        yield from ((opened, *matches, f.RETURN) for matches in _all_of(replace(conditions, dscps=(), mark=None)))
+        yield from ((opened, *matches, f.RETURN) for matches in _all_of(conditions))
+        if conditions.by_first_packet:
+            later = replace(conditions, dscps=(), mark=None)
+            yield from ((opened, answered, *matches, f.RETURN) for matches in _all_of(later))
     yield (opened, *f.not_from_uplinks(topology), *f.drop("leak_untranslated"))
     yield (opened, f.RETURN)
     yield (answers, f.is_dnated(), f.RETURN)

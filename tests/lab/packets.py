@@ -11,11 +11,18 @@ __all__ = ["checksum", "error", "stray", "udp"]
 
 
 def udp(
-    source: str, destination: str, port: int, *, payload: bytes = b"spoofed\n", ttl: int = 64, source_port: int = 4444
+    source: str,
+    destination: str,
+    port: int,
+    *,
+    payload: bytes = b"spoofed\n",
+    ttl: int = 64,
+    source_port: int = 4444,
+    dscp: int = 0,
 ) -> bytes:
     """A UDP datagram, with its IP header."""
     ends = ip_address(source), ip_address(destination)
-    return ip_bytes(Packet(None, UDP, *ends, source_port, port, ttl=ttl, dont_fragment=False), payload)
+    return ip_bytes(Packet(None, UDP, *ends, source_port, port, ttl=ttl, dscp=dscp, dont_fragment=False), payload)
 
 
 def stray(source: str, destination: str) -> bytes:

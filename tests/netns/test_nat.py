@@ -139,8 +139,9 @@ def test_of_a_host_only_the_flows_that_are_exempt_keep_their_source(
     assert site.leaks() == 0
 
 
+@pytest.mark.parametrize("words", ["ports: 54/udp", "dscp: ef", "in: lan0, mark: 5"])
 def test_a_flow_that_no_rule_covered_is_not_exempt_by_a_later_rule_for_others(
-    site: Site, gateway: GatewayHost, dataplane: str
+    site: Site, gateway: GatewayHost, dataplane: str, words: str
 ) -> None:
     """Conntrack knows it as one that stays untranslated, and its packets are asked for no rule of sourceNat again."""
     gateway.apply(replaced_rules(dataplane, "{name: kept, ports: 53/udp, as: isp-a}"))
@@ -152,12 +153,34 @@ def test_a_flow_that_no_rule_covered_is_not_exempt_by_a_later_rule_for_others(
     for flow in flows:
         site.client.inject("eth0", flow, to=site.gateway.mac("lan0"))
     until(lambda: gateway.counters()["stage_1"] == seen + 2, "conntrack knows both flows")
-    gateway.apply(replaced_rules(dataplane, "{name: kept, ports: 54/udp, as: unchanged}"))
+    gateway.apply(replaced_rules(dataplane, f"{{name: kept, {words}, as: unchanged}}"))
     before = gateway.counters()["leak_untranslated"]
     for flow in flows:
         site.client.inject("eth0", flow, to=site.gateway.mac("lan0"))
     until(lambda: gateway.counters()["leak_untranslated"] == before + 2, "their packets are counted")
     assert site.leaks() == 0
+
+
+def test_a_flow_that_is_exempt_by_dscp_leaves_as_it_is_with_another_dscp_once_it_was_answered(
+    site: Site, gateway: GatewayHost, dataplane: str
+) -> None:
+    gateway.apply(replaced_rules(dataplane, "{name: kept, dscp: ef, as: unchanged}"))
+    isp = site.isps["isp-a"].host
+    for inside, far in ((site.client.address, site.far.address), (site.client.address6, site.far.address6)):
+        seen, dropped = site.leaks(), gateway.counters()["leak_untranslated"]
+        for dscp in (46, 0):
+            site.client.inject("eth0", packets.udp(inside, far, 443, dscp=dscp), to=site.gateway.mac("lan0"))
+        until(
+            lambda before=dropped: gateway.counters()["leak_untranslated"] == before + 1, "the later one is dropped"
+        )
+        assert site.leaks() == seen + 1
+        with site.client.socket(AF_INET6 if ":" in inside else AF_INET, SOCK_DGRAM) as listening:
+            listening.settimeout(5)
+            listening.bind((inside, 4444))
+            isp.inject("gwa", packets.udp(far, inside, 4444, source_port=443), to=site.gateway.mac("wan0"))
+            listening.recv(100)
+        site.client.inject("eth0", packets.udp(inside, far, 443), to=site.gateway.mac("lan0"))
+        until(lambda before=seen: site.leaks() == before + 2, "it leaves")
 
 
 def test_a_flow_that_is_exempt_by_port_leaves_as_it_is(site: Site, gateway: GatewayHost, dataplane: str) -> None:
