@@ -163,14 +163,42 @@ def test_a_daemon_that_hangs_is_ended_by_the_watchdog_and_started_again_while_th
     assert dataplane() == before
 
 
-def test_an_unconfirmed_change_is_given_up_by_a_timer_of_systemd_while_no_operator_runs() -> None:
+FORWARD = "  forwards:\n    web: { ports: 443/tcp, to: 192.168.1.80 }\n"
+ON_TRIAL = """\
+apiVersion: nvi-operator/v1
+kind: Operator
+spec:
+  source: { directory: /etc/nvi-operator }
+  confirm: { within: 60s }
+"""
+
+
+def has_timer() -> bool:
+    return "nvi-operator-confirm-" in run("systemctl", "list-units", "--all", "--plain").stdout
+
+
+def test_an_unconfirmed_apply_is_given_up_by_a_timer_of_systemd_while_no_operator_runs() -> None:
     before = dataplane()
     run("systemctl", "stop", UNIT)
-    SPEC.write_text(SPEC.read_text() + "  forwards:\n    web: { ports: 443/tcp, to: 192.168.1.80 }\n")
+    SPEC.write_text(SPEC.read_text() + FORWARD)
     run(NVICTL, "apply", "--confirm", "20s", str(SPEC.parent))
     assert "192.168.1.80" in dataplane()[1]
-    assert "nvi-operator-confirm-" in run("systemctl", "list-units", "--all", "--plain").stdout
+    assert has_timer()
     until(lambda: dataplane() == before, "the confirmed revision")
+
+
+def test_what_the_service_had_on_trial_is_given_up_by_a_timer_once_it_is_stopped() -> None:
+    operator = SPEC.with_name("operator.yaml")
+    operator.write_text(ON_TRIAL)
+    try:
+        run("systemctl", "restart", UNIT)
+        before = dataplane()
+        SPEC.write_text(SPEC.read_text() + FORWARD)
+        until(lambda: "192.168.1.80" in dataplane()[1] and has_timer(), "the forward, on trial")
+        run("systemctl", "stop", UNIT)
+        until(lambda: dataplane() == before, "the confirmed revision")
+    finally:
+        operator.unlink()
 
 
 def test_a_restart_of_networkd_leaves_rules_and_routes_alone() -> None:
