@@ -20,6 +20,7 @@ from nvi_operator.explain.walk import Walk
 from nvi_operator.explain.words import end_words, packet_words
 from nvi_operator.kinds import KINDS
 from nvi_operator.kinds.route import Route
+from nvi_operator.nft.ast import Count
 from nvi_operator.nft.text import rule_text, value_text
 from nvi_operator.pattern import pattern
 from nvi_operator.state.fib_rule import FibRule
@@ -31,6 +32,7 @@ from nvi_operator.view.entry_words import entry_word
 from nvi_operator.view.explain.model import Explanation, WalkTree
 
 _PORT = pattern(r"(?:\[([0-9a-f:]+)\]|\b(\d+\.\d+\.\d+\.\d+)):(\d+)\b")
+_OF_NO_FLOW = "the packet belongs to no flow that is known, and opens none"
 _MARKS = frozenset({"mark", "ct mark"})
 _NOTES = {"new": "new flow"}
 _DID = {"passed": "passes", "dropped": "dropped", "refused": "refused"}
@@ -201,6 +203,8 @@ def ending_words(explanation: Explanation, way: WalkTree) -> Iterator[tuple[str,
         yield "because", why
     if way.kind == "packet" and (wire := _own_wire(topology, walk)):
         yield "note", wire
+    if way.kind == "packet" and isinstance(verdict, Forwarded) and _is_counted(walk, "unanswered"):
+        yield "note", MEANINGS["unanswered"]
     for doubt in way.others:
         yield "not certain", doubt
 
@@ -216,11 +220,19 @@ def _untranslated(topology: Topology, walk: Walk) -> str:
         if not any(came.source in network for network in inside.networks):
             networks = ", ".join(map(str, inside.of_family(came.family))) or f"none of IPv{came.family}"
             return f"nothing translates {came.source}: it is in no network of {came.in_interface} ({networks})"
+        if walk.tracked is None:
+            return f"nothing translates {came.source}: {_OF_NO_FLOW}"
         return f"nothing translates {came.source}: no rule of sourceNat is about the packet"
     if (refused or isinstance(verdict, Delivered)) and inside is None and topology.uplinks:
         place = end_words(came.destination, came.destination_port)
+        if walk.tracked is None:
+            return f"nothing translates {place}: {_OF_NO_FLOW}"
         return f"no forward and no 1:1 NAT takes what comes to {place}"
     return ""
+
+
+def _is_counted(walk: Walk, counter: str) -> bool:
+    return any(Count(counter) in step.subject.rule for step in walk.steps if isinstance(step.subject, RuleAt))
 
 
 def _own_wire(topology: Topology, walk: Walk) -> str:

@@ -133,6 +133,12 @@ def test_an_echo_has_an_identifier_and_no_port(explain: Any) -> None:
     assert "from fd00:1::/64 " in explain("-i", "lan0", "icmp", "fd00:1::10", "to", "2001:db8:f::80").out
 
 
+def test_a_flow_that_gets_no_answers_is_told_as_such(explain: Any) -> None:
+    told = explain("-i", "wan0", "tcp", "192.0.2.80", "to", "192.168.1.80:8443").out
+    assert "note        opened from an uplink to an inside address: no answer leaves untranslated" in told
+    assert "no answer leaves" not in explain("-i", "wan1", "tcp", "192.0.2.80", "to", "198.51.100.2:443").out
+
+
 @pytest.mark.parametrize("arrow", ["to", "->", "→"])
 def test_an_arrow_is_a_word_and_no_option(explain: Any, arrow: str) -> None:
     told = explain("-i", "lan0", "tcp", "192.168.1.10:40000", arrow, "192.0.2.80:443")
@@ -146,6 +152,8 @@ def test_an_arrow_is_a_word_and_no_option(explain: Any, arrow: str) -> None:
         ("lan0 tcp 192.168.9.9 to 192.0.2.80:443", "192.168.9.9: it is in no network of lan0 (192.168.1.0/24)"),
         ("wan0 tcp 192.0.2.80 to 203.0.113.2:8443", "no 1:1 NAT takes what comes to 203.0.113.2:8443"),
         ("wan0 tcp 192.0.2.80 to 192.0.2.99:443", "no 1:1 NAT takes what comes to 192.0.2.99:443"),
+        ("lan0 tcp 192.168.1.10 to 192.0.2.80:443 flags rst", "192.168.1.10: the packet belongs to no flow"),
+        ("wan0 icmp 192.0.2.80 to 203.0.113.2 type echo-reply", "203.0.113.2: the packet belongs to no flow"),
     ],
 )
 def test_what_nothing_translates_says_why(explain: Any, words: str, why: str) -> None:
