@@ -20,6 +20,12 @@ def test_the_object_belongs_to_its_source(name: str, order: Order) -> None:
     assert built == compiler.build(name), f"{objects.path(name, order).name} is of another source: run `make bpf`"
 
 
+def test_every_header_is_a_source_of_some_program() -> None:
+    """An object could be older than another header, and no test would tell."""
+    sources = {path for name in NAMES for path in compiler.sources(name)}
+    assert sources == {path for path in compiler.PROGRAMS.iterdir() if path.is_file()}
+
+
 def test_there_are_no_other_objects() -> None:
     shipped = {path.name for path in objects.DIRECTORY.glob("*.o")}
     assert shipped == {objects.path(name, order).name for name, order in product(NAMES, compiler.ORDERS)}

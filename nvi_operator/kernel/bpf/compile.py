@@ -8,7 +8,6 @@ found without a compiler (tests/unit/test_bpf_objects.py).
 from __future__ import annotations
 
 import hashlib
-import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ PROGRAMS = Path(__file__).with_name("programs")
 ORDERS: tuple[Order, ...] = ("little", "big")
 # The third instruction set has 32-bit operations; Linux 5.1.
 _FLAGS = ("-O2", "-g", "-Wall", "-Wextra", "-Werror", "-mcpu=v3", "-I.", "-ffile-compilation-dir=.")
-_INCLUDE = pattern(r'^#include "(.+)"$', re.MULTILINE)
+_INCLUDE = pattern(r'#include "(.+)"')
 
 
 def names() -> list[str]:
