@@ -17,7 +17,7 @@ from nvi_operator.errors import NviError
 from nvi_operator.events.event import UplinkDown, UplinkUp
 from nvi_operator.events.moment import iso
 from nvi_operator.events.record import EventLog, Record
-from nvi_operator.history.decisions import NOTHING, Decisions
+from nvi_operator.history.decisions import Decisions
 from nvi_operator.plan.change import Plan
 from nvi_operator.reconcile.outcome import Reason
 from nvi_operator.rollout.waiter import now
@@ -47,10 +47,9 @@ class Answers:
         event_log: EventLog,
         spec: str,
         look: Callable[[], GatewaySnapshot],
-        health: Health = dict,
-        sync: Sync | None = None,
-        decided: Callable[[], Decisions] = lambda: NOTHING,
-        wall: Callable[[], float] = time.time,
+        health: Health,
+        sync: Sync | None,
+        decided: Callable[[], Decisions],
     ) -> None:
         self._loop = loop
         self._event_log = event_log
@@ -59,8 +58,7 @@ class Answers:
         self._health = health
         self._sync = sync
         self._decided = decided
-        self._wall = wall
-        self._began = wall()
+        self._began = time.time()
         self._since: dict[str, float] = {}  # the last time that an uplink went down or came back
         event_log.listeners.append(self._notice)
 
@@ -94,7 +92,7 @@ class Answers:
             since={uplink.name: self._since.get(uplink.name, self._began) for uplink in uplinks},
             daemon=daemon,
             events=[record.json() for record in self._event_log.last(events)],
-            suspended=suspended(decisions := self._decided(), now(), self._wall()),
+            suspended=suspended(decisions := self._decided(), now(), time.time()),
             unconfirmed=unconfirmed(decisions, now()),
             given_up=given_up(decisions),
         )

@@ -70,7 +70,6 @@ class Fetcher:
         *,
         signatures: SignaturesSpec | None = None,
         now: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
         random: Callable[[], float] = uniform,
     ) -> None:
         """Raises SourceError or NviError where the directory or the hostname cannot be used."""
@@ -82,7 +81,7 @@ class Fetcher:
         self.checkouts = checkouts
         self._emit = emit
         self._on_new = on_new
-        self._now, self._wall, self._random = now, wall, random
+        self._now, self._random = now, random
         self._backoff = Backoff(LEAST_WAIT, max(LONGEST_WAIT, min(source.interval, 3600.0)), random)
         self._epoll = select.epoll()
         self._child: Child | None = None
@@ -215,7 +214,7 @@ class Fetcher:
     def _answered(self, tip: Tip, testing: str) -> None:
         """The remote has this tip, and this on its testing branch: is anything new?"""
         self.answered = self._asked
-        self.state = replace(self.state, ref=tip.name, fetched=self._wall())
+        self.state = replace(self.state, ref=tip.name, fetched=time.time())
         self._tell_reached(None)
         known = self._accepted(tip)
         if (tip, testing) == self._refused:
@@ -254,7 +253,7 @@ class Fetcher:
         except OSError as error:
             raise SourceError(f"{self.checkouts.current}: replacing it: {error.strerror or error}") from error
         before = self.state.checkout
-        self.state = replace(self.state, checkout=checkout, fetched=self._wall())
+        self.state = replace(self.state, checkout=checkout, fetched=time.time())
         if before is not None and (before.commit, before.ref, before.path) == (
             checkout.commit,
             checkout.ref,

@@ -1,7 +1,7 @@
 """Two programs that each undo what the other did: notice it, pause the object, name the other program. Pure.
 
 An operator that never stops fighting costs more than the drift: every round disturbs traffic and fills logs. So an
-object that had to be healed `limit` times within `window` seconds is paused: reconciles leave it as it is. It is
+object that had to be healed `limit` times within a minute is paused: reconciles leave it as it is. It is
 tried again later, and if the fight goes on, the next pause is longer.
 """
 
@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import field
 
 from nvi_operator.dataclass import dataclass
+
+_WINDOW, _FIRST_WAIT, _LONGEST_WAIT = 60.0, 60.0, 3600.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,8 @@ class _Record:
 class Fights:
     """Counts heals by object."""
 
-    def __init__(
-        self, limit: int = 10, window: float = 60.0, first_wait: float = 60.0, longest_wait: float = 3600.0
-    ) -> None:
+    def __init__(self, limit: int = 10) -> None:
         self._limit = limit
-        self._window = window
-        self._first_wait = first_wait
-        self._longest_wait = longest_wait
         self._records: dict[str, _Record] = {}
 
     @property
@@ -65,7 +62,7 @@ class Fights:
         for name in sorted(names):
             record = self._records.setdefault(name, _Record())
             record.heals.append((now, tuple(changed_by)))
-            while record.heals[0][0] < now - self._window:
+            while record.heals[0][0] < now - _WINDOW:
                 record.heals.popleft()
             if len(record.heals) >= self._limit and not record.paused:
                 pauses.append(self._pause(name, record, now))
@@ -79,11 +76,11 @@ class Fights:
         return frozenset(over)
 
     def _pause(self, name: str, record: _Record, now: float) -> Pause:
-        record.wait = min(max(record.wait * 2, self._first_wait), self._longest_wait)
+        record.wait = min(max(record.wait * 2, _FIRST_WAIT), _LONGEST_WAIT)
         record.until = now + record.wait
         record.paused = True
         seen = Counter(who for _, changed_by in record.heals for who in changed_by)
-        pause = Pause(name, len(record.heals), self._window, tuple(w for w, _ in seen.most_common()), record.wait)
+        pause = Pause(name, len(record.heals), _WINDOW, tuple(w for w, _ in seen.most_common()), record.wait)
         record.heals.clear()
         return pause
 
@@ -93,6 +90,6 @@ class Fights:
             name: record
             for name, record in self._records.items()
             if record.paused
-            or now < record.until + max(record.wait, self._window)
-            or (record.heals and record.heals[-1][0] >= now - self._window)
+            or now < record.until + max(record.wait, _WINDOW)
+            or (record.heals and record.heals[-1][0] >= now - _WINDOW)
         }

@@ -77,12 +77,10 @@ class Hooks:
         self,
         hooks: Sequence[EventHook],
         event_log: EventLog,
-        now: Callable[[], float] = time.monotonic,
         time_limit: float = TIME_LIMIT,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
         self._event_log = event_log
-        self._now = now
         self._time_limit = time_limit
         self._queues = [_Queue(hook, backoff()) for hook in hooks]
         self._epoll = select.epoll()
@@ -101,10 +99,10 @@ class Hooks:
             if queue.child is not None:
                 if queue.child.pidfd in ended:
                     self._end(queue, queue.child)
-                elif queue.due <= self._now():
+                elif queue.due <= time.monotonic():
                     queue.child.kill()
                     queue.due = float("inf")  # its end is reported, as soon as the kernel can
-            if queue.child is None and queue.records and queue.due <= self._now():
+            if queue.child is None and queue.records and queue.due <= time.monotonic():
                 self._begin(queue)
 
     def close(self) -> None:
@@ -133,7 +131,7 @@ class Hooks:
             self._failed(queue, f"starting it: {getattr(error, 'strerror', None) or error}")
             return
         self._epoll.register(queue.child.pidfd, select.EPOLLIN)
-        queue.due = self._now() + self._time_limit
+        queue.due = time.monotonic() + self._time_limit
 
     def _end(self, queue: _Queue, child: Child) -> None:
         self._epoll.unregister(child.pidfd)
@@ -159,7 +157,7 @@ class Hooks:
 
     def _failed(self, queue: _Queue, why: str) -> None:
         if queue.attempts < ATTEMPTS:
-            queue.due = self._now() + queue.backoff.next()
+            queue.due = time.monotonic() + queue.backoff.next()
             return
         record = queue.records.popleft()
         queue.attempts, queue.due = 0, 0.0

@@ -103,7 +103,6 @@ class Judge:
         policy: Confirm | None,
         now: Callable[[], Moment] = waiter.now,
         arm: Callable[[int, float], None] = waiter.arm,
-        wall: Callable[[], float] = time.time,
         *,
         gateway: Callable[[], JudgedGateway],
         source: JudgedSource,
@@ -114,7 +113,6 @@ class Judge:
         self._source = source
         self._has_checks = has_checks
         self._checked: str | None = None  # the digest of the pending content whose checks pass
-        self._wall = wall
         self._was_suspended = False  # at the last reconcile
         self._look_again = False  # the confirmed spec is in force by now
         self._decisions = decisions
@@ -351,7 +349,7 @@ class Judge:
     def suspended(self, used: InForce) -> Suspension | None:
         """Is nothing to be changed now? A return that is due is not suspended: the way back in may depend on it."""
         found = self._decisions.read()
-        suspension = found.suspended(self._now(), self._wall()) if found.suspension else None
+        suspension = found.suspended(self._now(), time.time()) if found.suspension else None
         self._was_suspended = suspension is not None
         return None if used.action == "return" and found.pending is not None else suspension
 
@@ -365,6 +363,6 @@ class Judge:
             if found.pending is not None:
                 times.append(found.pending.left(self._now()))
             if found.suspension is not None and self._was_suspended:
-                left = found.suspension.left(self._now(), self._wall())
+                left = found.suspension.left(self._now(), time.time())
                 times += [] if left is None else [left]
         return min(times, default=None)

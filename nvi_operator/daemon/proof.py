@@ -36,14 +36,12 @@ class Proof:
         reach: Callable[[Reached], None],
         on_reached: Callable[[], None],
         answered: Callable[[], float],
-        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._decisions = decisions
         self._exclusive = exclusive
         self._reach = reach
         self._on_reached = on_reached
         self._last_answered = answered
-        self._now = now
         self._backoff = Backoff(1.0, LONGEST_WAIT)
         self._of: tuple[int, str] | None = None  # the revision that is to be proven
         self._answered = False
@@ -54,8 +52,8 @@ class Proof:
     def of(self, pending: PendingRevision) -> bool:
         """Did the source answer since this revision holds? It is asked from the first call on."""
         if self._of != (pending.revision, pending.digest):
-            self._of, self._answered, self._due = (pending.revision, pending.digest), False, self._now()
-            self._since = self._now()
+            self._of, self._answered, self._due = (pending.revision, pending.digest), False, time.monotonic()
+            self._since = time.monotonic()
             self._backoff.reset()
         return self._answered or self._last_answered() > self._since
 
@@ -71,7 +69,7 @@ class Proof:
         return self._due
 
     def step(self) -> None:
-        if self._due > self._now():
+        if self._due > time.monotonic():
             return
         self._due = _NEVER
         of = self._of
@@ -94,7 +92,7 @@ class Proof:
             self._answered = True
             self._on_reached()
             return
-        self._due = self._now() + self._backoff.next()
+        self._due = time.monotonic() + self._backoff.next()
         if pending.missing != error.message:
             with suppress(NviError), self._exclusive():
                 found = self._decisions.read()

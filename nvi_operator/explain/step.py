@@ -65,8 +65,6 @@ Subject = RuleAt | ElementOf | FibRule | HostRoute | Object
 Hook = Literal[
     "ingress", "prerouting", "routing", "input", "forward", "output", "postrouting", "device", "egress", "cache"
 ]
-
-
 Did = Literal[
     "chosen",
     "counted",
@@ -99,18 +97,7 @@ class Step:
 
     stage: Literal[0, 1, 2]
     hook: Hook
-    did: Literal[
-        "chosen",
-        "counted",
-        "tracked",
-        "translated",
-        "marked",
-        "routed",
-        "passed",
-        "dropped",
-        "refused",
-        "returned",
-    ]
+    did: Did
     subject: object | None = None
     changes: tuple[FieldChange, ...] = ()
     note: str = ""

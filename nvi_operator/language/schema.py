@@ -26,14 +26,14 @@ def schema(language: Language = LANGUAGE) -> dict[str, Any]:
     return with_variables(_schema(language.document, ID, "nvi-operator gateway", what))
 
 
-def host_schema(language: Language = LANGUAGE) -> dict[str, Any]:
+def host_schema() -> dict[str, Any]:
     """The schema of what one host changes: nothing is required in its sections, and `null` removes."""
     from nvi_operator.language.model.host import Host
 
-    gateway = _schema(language.document, "", "", "")
+    gateway = _schema(LANGUAGE.document, "", "", "")
     what = "What one host changes of the spec of its gateway."
     host = _schema(Host, HOST_ID, "nvi-operator host", what)
-    spec = gateway["$defs"][language.spec.__name__]
+    spec = gateway["$defs"][LANGUAGE.spec.__name__]
     del spec["properties"]["host"]
     metadata = gateway["properties"]["metadata"]["$ref"].rpartition("/")[2]
     models = {name: node for name, node in gateway["$defs"].items() if name != metadata}

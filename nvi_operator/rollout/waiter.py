@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from nvi_operator.history.decisions import DecisionsFile, Moment
@@ -64,10 +63,10 @@ def _detached() -> None:
     subprocess.Popen(command, stdin=null, stdout=null, stderr=null, start_new_session=True, cwd="/")
 
 
-def wait(decisions: DecisionsFile, look: Callable[[], Moment] = now) -> bool:
+def wait(decisions: DecisionsFile) -> bool:
     """Until a pending revision is due; False where there is none any more."""
     while (pending := decisions.read().pending) is not None:
-        left = pending.left(look())
+        left = pending.left(now())
         if not left:
             return True
         time.sleep(min(left, _LOOK))

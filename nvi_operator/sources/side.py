@@ -13,7 +13,7 @@ from pathlib import Path
 
 from nvi_operator.errors import NviError, RefusedError, SpecError, printable
 from nvi_operator.language.load.files import SpecFiles
-from nvi_operator.sources.git.local import RevisionTree
+from nvi_operator.sources.git.local import RevisionTree, inner_path
 from nvi_operator.sources.git.naming import renamed
 
 
@@ -78,11 +78,7 @@ class DirectorySide:
         self._root = root
 
     def directories(self, pattern: str) -> list[str]:
-        path = os.path.normpath(pattern)
-        if path.startswith(("/", "..")):
-            raise NviError(
-                f"{printable(pattern)}: leads out of the directory", hint="run the command in a directory further up"
-            )
+        path = inner_path(pattern)
         found = [self._root] if path == "." else [each for each in self._root.glob(path) if each.is_dir()]
         return sorted(os.path.relpath(self._inside(each), self._root) for each in found)
 

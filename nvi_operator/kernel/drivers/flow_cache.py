@@ -15,7 +15,7 @@ from nvi_operator.errors import KernelError
 from nvi_operator.kernel.bpf import flow_cache as layout
 from nvi_operator.kernel.bpf import live_flow_cache as cache
 from nvi_operator.kernel.bpf import objects
-from nvi_operator.kernel.bpf.attach import Attached, Attachments, Mechanism
+from nvi_operator.kernel.bpf.attach import Attached, Attachments
 from nvi_operator.kernel.bpf.generations import Generations
 from nvi_operator.kernel.bpf.libbpf import LoadedObject
 from nvi_operator.kernel.bpf.live_flow_cache import LiveMap, LiveProgram
@@ -51,16 +51,8 @@ class FlowCacheDriver(Driver):
         self._loaded: dict[FlowCacheOptions, LoadedObject] = {}
 
     @classmethod
-    def create(
-        cls, handles: Handles, drivers: Mapping[str, Driver], *, mechanism: Mechanism | None = None
-    ) -> FlowCacheDriver:
-        attachments = Attachments(
-            handles.ipr,
-            handles.rtnetlink,
-            handles.saved,
-            cache.PROGRAMS.__contains__,
-            mechanism=mechanism,
-        )
+    def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> FlowCacheDriver:
+        attachments = Attachments(handles.ipr, handles.rtnetlink, handles.saved, cache.PROGRAMS.__contains__)
         return cls(attachments, handles.generations)
 
     def close(self) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 SYS = Path("sys/module")
 TREE = Path("lib/modules")
 
+_ROOT = Path("/")
 
-def available(name: str, *, root: Path = Path("/")) -> bool:
+
+def available(name: str) -> bool:
     """Is the module loaded, or installed for the running kernel?"""
-    return (root / SYS / name).is_dir() or find_module(root / TREE / os.uname().release, name) is not None
+    return (_ROOT / SYS / name).is_dir() or find_module(_ROOT / TREE / os.uname().release, name) is not None
 
 
 def find_module(tree: Path, name: str, index: str = "modules.dep") -> Path | None:

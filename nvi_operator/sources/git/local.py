@@ -73,6 +73,16 @@ class LocalRepository:
         return RevisionTree(self._repository, tree, commit[:12], _label(revision, commit), self._prefix)
 
 
+def inner_path(pattern: str) -> str:
+    """A pattern of directories in the current one, as short as it can be written. NviError for one that leads out."""
+    path = os.path.normpath(pattern)
+    if path.startswith(("/", "..")):
+        raise NviError(
+            f"{printable(pattern)}: leads out of the directory", hint="run the command in a directory further up"
+        )
+    return path
+
+
 class RevisionTree:
     """The files of a repository at one revision. Paths are relative to the current directory, as in a shell."""
 
@@ -85,11 +95,7 @@ class RevisionTree:
 
     def directories(self, pattern: str) -> list[str]:
         """The directories that match, one name of the path after the other; `.` is the current directory."""
-        path = os.path.normpath(pattern)
-        if path.startswith(("/", "..")):
-            raise NviError(
-                f"{printable(pattern)}: leads out of the directory", hint="run the command in a directory further up"
-            )
+        path = inner_path(pattern)
         wanted = self._within(path)
         if not wanted:
             return [path]
