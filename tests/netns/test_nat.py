@@ -135,7 +135,7 @@ def test_of_a_host_only_the_flows_that_are_exempt_keep_their_source(
     before = gateway.counters()["leak_untranslated"]
     for source, far in ((site.client.address, site.far.address), (site.client.address6, site.far.address6)):
         site.client.inject("eth0", packets.stray(source, far), to=site.gateway.mac("lan0"))
-    until(lambda: gateway.counters()["leak_untranslated"] == before + 2, "the strays are counted")
+    until(lambda: gateway.counters()["leak_untranslated"] >= before + 2, "the strays are counted")
     assert site.leaks() == 0
 
 

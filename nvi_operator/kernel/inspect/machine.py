@@ -50,6 +50,12 @@ def conntrack_is_full() -> bool:
     return most > 0 and count >= 0.99 * most  # some end, and others take their place
 
 
+def machine_faults() -> tuple[str, ...]:
+    """What keeps any gateway here from working, though all is as the spec says."""
+    full = "the connection tracking table is full: new flows are dropped (nvictl doctor says what to do)"
+    return (full,) if conntrack_is_full() else ()
+
+
 def has_conntrack_functions() -> bool:
     """May a program of tc ask conntrack about a flow? Since Linux 5.18, with BTF of the kernel and of the module."""
     version = tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
