@@ -30,7 +30,7 @@ from nvi_operator.topology.static import resolve_static
 from nvi_operator.topology.twice_nat import resolve_twice_nat
 from nvi_operator.topology.uplinks import resolve_uplinks
 from nvi_operator.topology.ways import default_ways
-from nvi_operator.topology.without_effect import forwards_without_way, rules_without_effect
+from nvi_operator.topology.without_effect import forwards_without_way, left_to_other_rules, rules_without_effect
 
 
 def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None = None) -> Topology:
@@ -64,6 +64,8 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
     notes += map(str, not_honoured)
     bypassed_by = tuple(_name_rules_before(spec, facts, note))
     _name_refusals(facts, note)
+    source_rules = resolve_source_nat(spec, uplinks, inside_interfaces, tenants, note)
+    notes += left_to_other_rules(spec, source_rules, inside_interfaces)
     families = _families(inside_interfaces, uplinks)
     interfaces = {i.ifname: i for i in (*(i.interface for i in inside_interfaces), *(u.interface for u in uplinks))}
     flow_cache = resolve_flow_cache(spec, facts, dataplane, families, interfaces.values(), note)
@@ -96,7 +98,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         defaults=defaults,
         displaced=tuple(_displaced(spec, facts)),
         tenants=tuple(tenants[tenant] for tenant in sorted(tenants)),
-        source_rules=resolve_source_nat(spec, uplinks, inside_interfaces, tenants, note),
+        source_rules=source_rules,
         **forwards,
         redirects=redirects,
         statics=statics,

@@ -7,10 +7,11 @@ from ipaddress import ip_network
 
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.source_nat import SourceNat
-from nvi_operator.language.model.values import SELF, Address, Network, within
+from nvi_operator.language.model.values import FAMILIES, SELF, Address, Family, Network, within
 from nvi_operator.language.wording import counted
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.interfaces import Inside, Uplink
+from nvi_operator.topology.rules import SourceRule
 from nvi_operator.topology.ways import shares
 
 _MOST_NAMED = 3  # of forwards, which may be many
@@ -136,3 +137,45 @@ def _has_one(rule: SourceNat) -> bool:
     pool = rule.as_.pool or {}
     sizes = [sum(r.size for r in pool if r.family == family) for family in (4, 6)]
     return rule.as_.pick != "hash" and len(rule.as_.names) <= 1 and max(sizes) <= 1
+
+
+def left_to_other_rules(
+    spec: GatewaySpec, rules: Iterable[SourceRule], inside_interfaces: Sequence[Inside]
+) -> Iterator[str]:
+    """Rules for both families whose uplinks have one: the other leaves by a rule behind, as IPv6 beside a VPN does.
+
+    A rule behind that is for that family alone was meant so. `rules` are those of the spec, resolved.
+    """
+    resolved: dict[str, dict[Family, list[SourceRule]]] = {}
+    for rule in rules:
+        resolved.setdefault(rule.name, {}).setdefault(rule.conditions.family, []).append(rule)
+    for number, given in enumerate(spec.source_nat):
+        families = resolved.get(given.name, {})
+        if len(families) != 1 or not given.as_.names or given.protocol:
+            continue
+        family = next(other for other in FAMILIES if other not in families)
+        if given.to and not any(network.version == family for network in given.to):
+            continue
+        named = given.from_ or [
+            n
+            for i in inside_interfaces
+            if i.interface.ifname in (given.in_ or (i.interface.ifname,))
+            for n in i.private
+        ]
+        sources = [network for network in named if network.version == family]
+        taker = next(
+            (
+                behind.name
+                for behind in spec.source_nat[number + 1 :]
+                if len(resolved.get(behind.name, {})) == len(FAMILIES)
+                for each in resolved[behind.name][family]
+                if any(one.overlaps(other) for one in sources for other in each.conditions.sources)
+            ),
+            None,
+        )
+        if taker is not None:
+            of = ", ".join(map(str, sources[:_MOST_NAMED]))
+            yield (
+                f"sourceNat {given.name}: IPv{family} of {of} leaves by rule {taker}: the spec has no IPv{family} "
+                f"address of {', '.join(given.as_.names)}; with addresses: auto it is held back until there is one"
+            )

@@ -30,6 +30,27 @@ def test_a_rule_has_no_half_for_a_family_that_its_uplink_lacks() -> None:
     assert actions("as: isp-b").keys() == {4}
 
 
+@pytest.mark.parametrize(
+    ("rule", "behind", "noted"),
+    [
+        ("in: lan0", "as: isp-a", True),
+        ('from: [192.168.1.7, "fd00:1::7"]', "as: isp-a", True),
+        ("", "as: unchanged", True),
+        ("from: 192.168.1.7", "as: isp-a", False),
+        ("to: 192.0.2.0/24", "as: isp-a", False),
+        ("", 'from: "fd00:1::/64", as: isp-a', False),
+        ("", "from: 192.168.1.0/24, as: isp-a", False),
+        ('from: [192.168.1.7, "fd00:1::7"]', 'from: [192.168.1.8, "fd00:1::8"], as: isp-a', False),
+    ],
+)
+def test_a_family_that_leaves_by_a_rule_behind_is_noted_unless_that_is_meant(
+    rule: str, behind: str, noted: bool
+) -> None:
+    rules = f"    - {{ name: vpn, as: isp-b, {rule} }}\n    - {{ name: all, {behind} }}\n"
+    found = [note for note in topology(f"{LAN}{TWO}  sourceNat:\n{rules}").notes if "leaves by rule all" in note]
+    assert len(found) == noted
+
+
 def test_a_rule_has_no_half_for_a_family_that_its_conditions_lack() -> None:
     assert actions("as: isp-a, to: 192.0.2.0/24").keys() == {4}
     assert actions("as: isp-a, protocol: icmpv6").keys() == {6}
