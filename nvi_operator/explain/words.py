@@ -39,6 +39,7 @@ _ICMP_TYPES: Mapping[int, Mapping[str, int]] = {
     ICMPV6: {"echo-request": 128, "echo-reply": 129, "nd-router-solicit": 133, "nd-neighbor-solicit": 135},
 }
 _ERRORS = frozenset({3, 4, 11, 12})  # of ICMP; of ICMPv6 all types below 128
+_ERROR_NAMES = frozenset({"destination-unreachable", "packet-too-big", "time-exceeded", "parameter-problem"})
 
 
 class PacketError(NviError):
@@ -240,7 +241,9 @@ def _type(packet: Packet, text: str) -> Packet:
     if packet.icmp_type is None:
         raise ValueError("type is of icmp only")
     types = _ICMP_TYPES[packet.protocol]
-    number = types[text] if text in types else _number("type", text, 0, 255)
+    if not text.isdecimal() and text not in types and text not in _ERROR_NAMES:
+        raise HintedError(f"type: there is no type {shown(text)}", f"there are: {', '.join(types)}; or a number")
+    number = 3 if text in _ERROR_NAMES else types[text] if text in types else _number("type", text, 0, 255)
     if number in _ERRORS if packet.protocol == ICMP else number < 128:
         raise HintedError(
             f"type {text} is an ICMP error, which has no way of its own: it follows the packet that it is about",

@@ -87,6 +87,8 @@ def test_self_is_a_source_without_an_address() -> None:
         ("gre 10.0.0.5:3 to 192.0.2.1", "gre has no ports", "leave the port out"),
         ("icmpv6 10.0.0.5 to 192.0.2.1", "icmpv6 is of the other family than 10.0.0.5", "write icmp"),
         ("icmp 10.0.0.5 to 192.0.2.1 type 3", "type 3 is an ICMP error", "--error"),
+        ("icmp fd00::5 to 2001:db8::9 type time-exceeded", "type time-exceeded is an ICMP error", "--error"),
+        ("icmp 10.0.0.5 to 192.0.2.1 type ping", "there is no type 'ping'", "echo-request"),
         ("tcp 10.0.0.5 to 192.0.2.1:5 flgs ack", "no field 'flgs'", "did you mean 'flags'?"),
         ("tcp 10.0.0.5 to 192.0.2.1:5 flags akc", "no TCP flag 'akc'", "syn"),
         ("udp 10.0.0.5 to 192.0.2.1:5 flags ack", "flags are of tcp only", ""),
