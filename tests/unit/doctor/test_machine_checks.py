@@ -9,7 +9,7 @@ import pytest
 
 from nvi_operator.doctor.checks.uplinks import addresses
 from nvi_operator.doctor.diagnosis import diagnose
-from nvi_operator.doctor.survey import Binding, FilterFact, MultipathFact, Networkd, RouteFact, RouteUse, RuleFact
+from nvi_operator.doctor.survey import Binding, MultipathFact, Networkd, RouteFact, RouteUse, RuleFact
 from nvi_operator.kmod.facts import ModuleFacts, ModuleFile
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.facts import ForeignRule, RouteTableFact
@@ -62,13 +62,6 @@ def through(ifname: str, *networks: str) -> dict[str, Any]:
 
 def mixed(*ifnames: str) -> dict[str, Any]:
     return {"multipath": (MultipathFact(ip_network("10.9.0.0/16"), ifnames),)}
-
-
-def filters(ifname: str, place: Any, *verdicts: int | None, own: bool = False) -> tuple[FilterFact, ...]:
-    """One after the other, each with one verdict."""
-    return tuple(
-        FilterFact(ifname, place, pref, "flower", own, frozenset({each})) for pref, each in enumerate(verdicts, 1)
-    )
 
 
 def test_nothing_is_wrong_with_a_healthy_machine() -> None:
@@ -180,69 +173,6 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
         pytest.param("route-table", {"routes": (RouteUse(4, 7803, 4),)}, {}, [], id="table not needed"),
         pytest.param("route-table", {"rules": [RuleFact(4, 32000, table=7800)]}, {}, ["problem"], id="rule looks in"),
         pytest.param("route-protocol", {"routes": (RouteUse(4, 254, 78),)}, {}, ["problem"], id="foreign route"),
-        pytest.param("tc-filter", {"filters": filters("wan0", "ingress", 0)}, {}, ["warning"], id="action ok"),
-        pytest.param("tc-filter", {"filters": filters("wan0", "ingress", 1)}, {}, ["warning"], id="reclassify"),
-        pytest.param("tc-filter", {"filters": filters("wan0", "ingress", None)}, {}, ["warning"], id="a program"),
-        pytest.param("tc-filter", {"filters": filters("wan0", "ingress", -1, 2, 4)}, {}, [], id="passes nothing on"),
-        pytest.param(
-            "tc-filter",
-            {"filters": (*filters("wan0", "ingress", 0, 0), *filters("nvi0", "egress", 0))},
-            {},
-            ["warning", "warning"],
-            id="one for each place",
-        ),
-        pytest.param(
-            "tc-filter",
-            {"filters": (*filters("nvi0", "egress", None, own=True), *filters("nvi0", "egress", 0))},
-            {},
-            [],
-            id="behind the device's program",
-        ),
-        pytest.param(
-            "egress-guard",
-            {"filters": (*filters("wan0", "egress", 0, -1), *filters("wan0", "egress", None, own=True))},
-            {},
-            ["warning"],
-            id="ends before the guard",
-        ),
-        pytest.param(
-            "egress-guard",
-            {"filters": (*filters("wan0", "egress", -1, 2), *filters("wan0", "egress", None, own=True))},
-            {},
-            [],
-            id="continues to the guard, or drops",
-        ),
-        pytest.param(
-            "egress-guard",
-            {"filters": (*filters("wan0", "egress", None, own=True), *filters("wan0", "egress", 0))},
-            {},
-            [],
-            id="behind the guard",
-        ),
-        pytest.param(
-            "ingress-guard",
-            {"filters": (*filters("wan0", "ingress", 0, -1), *filters("wan0", "ingress", None, own=True))},
-            {},
-            ["warning"],
-            id="ends before the ingress guard",
-        ),
-        pytest.param(
-            "ingress-guard",
-            {"filters": (*filters("wan0", "ingress", -1, 2, 7), *filters("wan0", "ingress", None, own=True))},
-            {},
-            [],
-            id="continues to the ingress guard, or never reaches the gateway",
-        ),
-        pytest.param(
-            "tc-filter",
-            {"filters": (*filters("wan0", "ingress", None, own=True), *filters("wan0", "ingress", 0))},
-            {},
-            ["warning"],
-            id="behind a guard, which passes packets on",
-        ),
-        pytest.param(
-            "tc-filter", {"filters": filters("wan0", "ingress", None, own=True)}, {}, [], id="a guard alone"
-        ),
         pytest.param("wide-route", through("tun0", "0.0.0.0/1", "128.0.0.0/1"), {}, ["problem"], id="def1"),
         pytest.param("wide-route", through("tun0", "8.0.0.0/7"), {}, ["problem"], id="least wide"),
         pytest.param("wide-route", through("tun0", "10.0.0.0/8"), {}, [], id="a network"),
@@ -379,7 +309,6 @@ def test_a_machine_is_judged_by_what_was_found_on_it(
             id="which right is lacking",
         ),
         pytest.param("addresses", {"links": [link("wan0")]}, "ip address add 203.0.113.2/24 dev wan0", id="address"),
-        pytest.param("tc-filter", {"filters": filters("wan0", "ingress", 0)}, "`action continue`", id="tc filter"),
         pytest.param(
             "wide-route", through("tun0", "0.0.0.0/1"), "ip -4 route del 0.0.0.0/1 dev tun0", id="wide route"
         ),
@@ -400,13 +329,6 @@ def test_a_machine_is_judged_by_what_was_found_on_it(
 def test_a_finding_says_what_to_do(topic: str, changes: dict[str, Any], words: str) -> None:
     (finding,) = found(topic, survey(**changes), spec())
     assert words in finding.todo
-
-
-def test_hide_hop_makes_a_loop_endless() -> None:
-    of = survey(filters=filters("wan0", "ingress", 0))
-    (ends,), (endless,) = (found("tc-filter", of, spec(dataplane={"hideHop": on})) for on in (False, True))
-    assert "hideHop" in endless.what
-    assert "hideHop" not in ends.what
 
 
 def test_routes_are_judged_with_a_spec_only() -> None:
