@@ -129,11 +129,27 @@ def test_an_ordinary_user_is_told_once_that_root_is_needed(gateway: GatewayHost,
     with TemporaryDirectory(prefix="nvi-spec-") as name:
         Path(name).chmod(0o755)
         (Path(name) / "gateway.yaml").write_text(spec())
-        done = gateway.host.run(
-            *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", f"PYTHONPATH={ROOT}"),
-            *(sys.executable, "-m", "nvi_operator", *command.split(), *([name] if command == "apply" else [])),
-            check=False,
-        )
+        refuses(gateway, *command.split(), *([name] if command == "apply" else []))
+
+
+def test_an_ordinary_user_may_not_go_without_the_operator_document_of_root(gateway: GatewayHost) -> None:
+    with TemporaryDirectory(prefix="nvi-spec-") as name:
+        directory, document = Path(name) / "spec", Path(name) / "operator.yaml"
+        directory.mkdir()
+        (directory / "gateway.yaml").write_text(spec())
+        document.write_text("apiVersion: nvi-operator/v1\nkind: Operator\nspec: {}\n")
+        document.chmod(0o600)
+        Path(name).chmod(0o755)
+        refuses(gateway, "plan", str(directory), "--config", str(document))
+
+
+def refuses(gateway: GatewayHost, *words: str) -> None:
+    """To an ordinary user, who is told once that root is needed."""
+    done = gateway.host.run(
+        *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", f"PYTHONPATH={ROOT}"),
+        *(sys.executable, "-m", "nvi_operator", *words),
+        check=False,
+    )
     error, hint = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (1, "")
     assert error.endswith(": Permission denied")

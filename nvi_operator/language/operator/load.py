@@ -29,7 +29,8 @@ def load_operator(path: FilePath, event_kinds: Collection[str]) -> OperatorSpec:
         with open(path, "rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise NviError(f"{path}: cannot be read: {error.strerror or error}") from error
+        hint = "run as root, or use sudo" if isinstance(error, PermissionError) else ""
+        raise NviError(f"{path}: cannot be read: {error.strerror or error}", hint=hint) from error
     if len(data) > MOST_BYTES:
         raise NviError(f"{path}: cannot be read: it has more than {MOST_BYTES >> 20} MiB")
     documents = parse(data, str(path))
