@@ -68,3 +68,34 @@ def test_the_next_one_takes_over_for_clients_and_for_the_gateway_and_gives_back(
     assert site.leaks() == 0
     gateway.down()
     assert gateway.owned() == []
+
+
+def test_a_server_with_an_address_of_each_isp_fails_over_to_the_other(
+    site: Site, gateway: GatewayHost, dataplane: str
+) -> None:
+    """By uplinks of its own on the same wires; what 1:1 NAT gives ends with its uplink."""
+    text = (
+        spec(dataplane).replace("203.0.113.16/28", "203.0.113.24/29").replace("198.51.100.16/28", "198.51.100.16/29")
+    )
+    for name, ifname, router, address in (
+        ("mail-a", "wan0", "203.0.113.1", "203.0.113.17"),
+        ("mail-b", "wan1", "198.51.100.1", "198.51.100.30"),
+    ):
+        uplink = f"{{ interface: {ifname}, nextHop: {router}, routed: {address}, translateTo: {address} }}"
+        text = text.replace("  uplinks:\n", f"  uplinks:\n    {name}: {uplink}\n")
+    text = text.replace("as: isp-b\n", "as: { first: [mail-a, mail-b] }\n", 1)
+    text = text.replace(
+        "  forwards:\n", "  forwards:\n    mail: { at: [mail-a, mail-b], ports: 25/tcp, to: 192.168.1.80 }\n"
+    )
+    gateway.apply(text)
+    site.far.serve(443)
+    site.server.serve(25)
+    assert site.server.connect(site.far.address, 443).seen == "203.0.113.17"
+    assert site.client.connect(site.far.address, 443).seen == A
+    assert [site.far.connect(at, 25).by for at in ("203.0.113.17", "198.51.100.30")] == ["server"] * 2
+    site.isps["isp-a"].host.ip("link set dev gwa down")
+    until(lambda: "NO-CARRIER" in site.gateway.run("ip", "link", "show", "wan0").stdout, "wan0 has no carrier")
+    gateway.apply(text)
+    assert site.server.connect(site.far.address, 443).seen == "198.51.100.30"
+    assert site.far.connect("198.51.100.30", 25).by == "server"
+    assert site.leaks() == 0

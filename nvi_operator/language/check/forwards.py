@@ -313,7 +313,7 @@ def _statics(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
             yield (
                 ("spec", "forwards", name, "at"),
                 f"{public} is {_real(spec.static[static], public)} already, by static {static!r}",
-                "publish on another address, or leave the 1:1 entry out",
+                "publish on another address, or write the 1:1 entry as a forward and a rule of sourceNat",
             )
 
 

@@ -43,7 +43,7 @@ REFUSED: Rows = {
                 "16:15",
                 "spec.forwards.web.at",
                 "203.0.113.17 is 192.168.1.80/32 already, by static 'a'",
-                "publish on another address, or leave the 1:1 entry out",
+                "publish on another address, or write the 1:1 entry as a forward and a rule of sourceNat",
             )
         ],
     ),
