@@ -88,6 +88,11 @@ def may_change(path: str, value: str) -> bool:
     return known or path == FORWARDING[6]
 
 
+def is_of_a_client(path: str, value: str) -> bool:
+    """Has a client that learns from router advertisements by itself set it since? Then it is left as it is."""
+    return path.endswith("/accept_ra") and value == "0"
+
+
 def _phase(sysctl: Sysctl) -> Phase:
     return Phase.FORWARDING if is_forwarding(sysctl.path) else Phase.SYSCTL
 

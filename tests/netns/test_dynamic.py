@@ -80,6 +80,10 @@ def test_the_kernel_learns_from_router_advertisements_unless_another_program_doe
         daemon.stop()
     gateway.down()
     assert accepts() == before
+    gateway.apply(dynamic)
+    site.gateway.write("net/ipv6/conf/wan0/accept_ra", "0")
+    gateway.down()
+    assert accepts() == "0"
 
 
 def test_a_default_route_without_a_router_leads_out(site: Site, gateway: GatewayHost, dynamic: str) -> None:

@@ -11,7 +11,7 @@ from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.handles import Handles
 from nvi_operator.kinds.route import Route
-from nvi_operator.kinds.sysctl import FORWARDING, SYSCTL, Sysctl, is_forwarding
+from nvi_operator.kinds.sysctl import FORWARDING, SYSCTL, Sysctl, is_forwarding, is_of_a_client
 from nvi_operator.plan.change import Change
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
@@ -88,7 +88,8 @@ class SysctlDriver(Driver):
             if value != change.after.value:
                 _write(path, change.after.value)
             return
-        if read(path) is not None:
+        value = read(path)
+        if value is not None and not is_of_a_client(path, value):
             _write(path, self._before(path))
         self._saved.discard(self.kind, path)
 
