@@ -21,7 +21,7 @@ from typing import Any
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import ConflictError, KernelError
 from nvi_operator.history.revision import Content
-from nvi_operator.store.directory import damaged_name, file_errors, open_file, sweep, write_file
+from nvi_operator.store.directory import damaged_name, file_errors, read_file, sweep, write_file
 
 NAME = "decisions.json"
 VERSION = 1
@@ -188,8 +188,7 @@ class DecisionsFile:
 
     def _bytes(self) -> bytes:
         try:
-            with open(open_file(self.path, os.O_RDONLY, create=False), "rb") as file:
-                return file.read()
+            return read_file(self.path)
         except ConflictError as error:
             raise OSError(0, error.message) from error
 

@@ -73,6 +73,12 @@ def open_file(path: Path, flags: int, *, create: bool = True) -> int:
     return fd
 
 
+def read_file(path: Path, most: int = -1) -> bytes:
+    """Its first bytes, at most so many. FileNotFoundError where it does not exist; otherwise as `open_file`."""
+    with open(open_file(path, os.O_RDONLY, create=False), "rb") as file:
+        return file.read(most)
+
+
 def write_file(path: Path, data: bytes, *, lasting: bool) -> None:
     """Replaces a file atomically, even if the process is killed; `lasting`: even if the machine loses power.
 

@@ -22,7 +22,7 @@ from nvi_operator.kinds import KINDS
 from nvi_operator.kinds.sysctl import FORWARDING as FORWARDING_OF
 from nvi_operator.kinds.sysctl import SYSCTL
 from nvi_operator.state.restorable import is_number
-from nvi_operator.store.directory import RUN, file_errors, open_file, sweep, write_file
+from nvi_operator.store.directory import RUN, file_errors, open_file, read_file, sweep, write_file
 
 CLSACT = "clsact"  # the number of an interface that had no such qdisc, and "none"
 FORWARDING = "forwarding"  # its value before the first step of the first apply
@@ -129,8 +129,7 @@ class SavedSettings:
 
     def _load(self) -> _Record:
         try:
-            with open(open_file(self._path, os.O_RDONLY, create=False), "rb") as file:
-                record = _parsed(file.read(_MOST_BYTES + 1))
+            record = _parsed(read_file(self._path, _MOST_BYTES + 1))
         except FileNotFoundError:
             return _Record()
         except ConflictError as error:

@@ -9,7 +9,6 @@ by the same probes counts; what cannot be read counts as nothing.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import ConflictError, NviError
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.health import Health
-from nvi_operator.store.directory import RUN, file_errors, open_file, write_file
+from nvi_operator.store.directory import RUN, file_errors, read_file, write_file
 from nvi_operator.topology.health import ProbedState, Server, declared
 
 _MOST_BYTES = 1 << 20
@@ -58,8 +57,7 @@ class HealthRecord:
     def read(self, spec: GatewaySpec) -> dict[Name, Down]:
         """What was down by the probes that this spec declares."""
         try:
-            with open(open_file(self._path, os.O_RDONLY, create=False), "rb") as file:
-                entries = [_Entry.parsed(each) for each in json.loads(file.read(_MOST_BYTES))]
+            entries = [_Entry.parsed(each) for each in json.loads(read_file(self._path, _MOST_BYTES))]
         except (OSError, ConflictError, ValueError, TypeError, KeyError, RecursionError):
             return {}
         return {
