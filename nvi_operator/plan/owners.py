@@ -13,6 +13,7 @@ from typing import Any
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.kinds.egress_guard import EgressGuard
+from nvi_operator.kinds.fib_rule.combinations import each_combination
 from nvi_operator.kinds.fib_rule.own import own_rules
 from nvi_operator.kinds.ingress_guard import IngressGuard
 from nvi_operator.kinds.link_group import LinkGroup
@@ -54,6 +55,7 @@ class Owners:
     routes: tuple[SpecEntry, ...] = ()  # in the order of their FIB rules
     own: Mapping[str, SpecEntry] = field(default_factory=dict)  # by FIB rules of the gateway's own packets
     own_tables: Mapping[int, str] = field(default_factory=dict)  # the uplinks that they lead to
+    led: Mapping[tuple[str, str], SpecEntry] = field(default_factory=dict)  # routes, as `twice`
 
     def of_network(self, network: str) -> SpecEntry | None:
         """The entry that has this prefix, or the parts that it was joined of."""
@@ -71,6 +73,8 @@ class Owners:
         if at.policy(0) <= rule.priority < at.honoured(0):
             index = rule.priority - at.policy(0)
             return self.routes[index] if index < len(self.routes) else SpecEntry("routes")
+        if rule.priority in (at.uplinks_to_routed, at.uplinks_past_others):
+            return self.led.get((rule.source or "", rule.destination or ""), SpecEntry("routes"))
         if at.own(0) <= rule.priority < at.local_skips_backstop:
             return self.own.get(rule.key, GATEWAY)
         if rule.priority in (at.twice, at.refused):
@@ -147,6 +151,11 @@ def owners_of(topology: Topology) -> Owners:
             if own is not None
         },
         {own_table(topology.table, uplink.slot): uplink.name for uplink in topology.uplinks},
+        {
+            (source or "", destination or ""): SpecEntry("routes", route.name)
+            for route in reversed(topology.routes)
+            for _, source, destination in each_combination(route.conditions)
+        },
     )
 
 

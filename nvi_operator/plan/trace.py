@@ -203,7 +203,7 @@ class _Trace:
                 what = " ".join(["own packets", *address_words(obj), *service_words(obj)])
                 by = "by " if entry.section == "sourceNat" else ""
                 return Fact((obj.family, what), what, by + self._way(obj))
-            case FibRule() if entry.section == "routes":
+            case FibRule(action="lookup", suppress_prefix_length=None) if entry.section == "routes":
                 words = [*address_words(obj), *([f"in by {obj.iif}"] if obj.iif else [])]
                 what = " ".join(words) or "everything"
                 return Fact((obj.family, what), what, self._way(obj))

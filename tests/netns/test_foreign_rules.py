@@ -109,6 +109,19 @@ def test_a_forward_to_a_peer_leads_where_the_meshs_table_says_and_not_where_main
     assert site.leaks() == 0
 
 
+def test_a_peer_that_its_mesh_translates_gets_answers_by_the_meshs_table(
+    site: Site, gateway: GatewayHost, peer: Host, wide: Host, dataplane: str
+) -> None:
+    """As Tailscale translates them for its subnet routes (--snat-subnet-routes). The spec does not name the mesh."""
+    rule = "iifname mesh0 oifname lan0 masquerade"
+    hook = "type nat hook postrouting priority srcnat"
+    site.gateway.nft(f"table inet mesh {{\nchain post {{\n{hook}; {rule}\n}}\n}}\n")
+    gateway.apply(spec(dataplane))
+    for inside, seen in (("192.168.1.80", "192.168.1.1"), ("fd00:1::80", "fd00:1::1")):
+        assert peer.connect(inside, 443).seen == seen
+    assert site.leaks() == 0
+
+
 def test_what_an_uplink_brings_for_a_network_of_a_route_of_the_spec_leaves_by_that_route(
     site: Site, gateway: GatewayHost, peer: Host, wide: Host, dataplane: str
 ) -> None:

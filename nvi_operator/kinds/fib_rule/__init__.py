@@ -31,7 +31,8 @@ def _phase(rule: FibRule) -> Phase:
 
     Then what refuses, and what steers into the device; rules that lead out come last.
     """
-    if rule.mark == 0 and (rule.action == "goto" or rule.suppress_prefix_length is not None):
+    asks_for_no_stage_bit = rule.mark is not None and rule.mark != rule.mask and rule.iif != "lo"
+    if asks_for_no_stage_bit and (rule.action == "goto" or rule.suppress_prefix_length is not None):
         return Phase.ROUTES  # past the device
     if rule.action == "nop" or rule.table == MAIN:
         return Phase.UNREACHABLE
@@ -52,5 +53,5 @@ FIB_RULE = Kind(
     describe=lambda rule: f"-{rule.family} {rule}",
     noun="ip rule",
     script=_script,
-    within=lambda rule: rule.priority,
+    within=lambda rule: rule.priority + (2**32 if rule.action == "goto" else 0),  # behind their targets
 )

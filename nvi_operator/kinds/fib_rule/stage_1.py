@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
 
@@ -11,6 +11,7 @@ from nvi_operator.language.model.values import Family
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import MAIN, UPLINK_MASK
+from nvi_operator.topology.rules import Honoured
 
 
 def steering_rules(topology: Topology, family: Family) -> Iterator[FibRule]:
@@ -41,18 +42,25 @@ def steering_rules(topology: Topology, family: Family) -> Iterator[FibRule]:
 
 
 def _answers_to_others(topology: Topology, family: Family) -> Iterator[FibRule]:
-    """Answers of inside hosts to containers that their engine translates take one pass: see ruleset/others.py."""
-    if topology.inside_networks(family) and topology.uplinks:
-        yield FibRule(
-            family,
-            topology.priorities.answers_of_others,
-            "lookup",
-            MAIN,
-            mark=topology.local_mask,
-            mask=topology.local_mask | topology.stage_mask | UPLINK_MASK,
-            suppress_prefix_length=0,
-            suppress_group=topology.link_group,
-        )
+    """Answers of inside hosts to what others translate, such as containers, take one pass: see ruleset/others.py.
+
+    As what comes in by uplinks does, they ask the tables of others and main, and are steered if these know no way.
+    """
+    if not (topology.inside_networks(family) and topology.uplinks):
+        return
+    at, bit = topology.priorities, topology.local_mask
+    answers = FibRule(family, at.answers_of_others, "goto", goto=at.uplinks_to_others, mark=bit)
+    answers = replace(answers, mask=bit | topology.stage_mask | UPLINK_MASK)
+    asked = replace(answers, priority=at.uplinks_to_others, action="lookup", goto=None, table=MAIN)
+    asked = replace(asked, suppress_prefix_length=0, suppress_group=topology.link_group)
+    unmarked = [
+        h for h in topology.honoured if h.mark == topology.stage_mask and h.iif not in topology.uplink_ifnames
+    ]
+    rules = [replace(rule, iif=honoured.iif) for honoured, rule in _honoured(topology, asked, unmarked)]
+    yield replace(answers, goto=min(rule.priority for rule in (asked, *rules)))
+    yield asked
+    yield from rules
+    yield replace(answers, priority=at.steer_uplinks, action="lookup", goto=None, table=topology.table)
 
 
 def _from_uplinks(topology: Topology, stage_1: FibRule) -> Iterator[FibRule]:
@@ -79,7 +87,9 @@ def _from_uplinks(topology: Topology, stage_1: FibRule) -> Iterator[FibRule]:
             yield replace(exact, mark=asked.mark, mask=asked.mask, suppress_prefix_length=length)
             yield asked
         yield others
-        yield from _honoured(topology, others)
+        mine = [h for h in topology.honoured if h.iif in (None, rule.iif)]
+        for honoured, asked in _honoured(topology, others, mine):
+            yield replace(asked, mark=honoured.mark & ~topology.stage_mask, mask=honoured.mask)
     yield from steered
 
 
@@ -96,18 +106,16 @@ def _of_routes(topology: Topology, past: FibRule) -> Iterator[FibRule]:
                 yield replace(rule, destination=destination, mark=mark, mask=mask)
 
 
-def _honoured(topology: Topology, others: FibRule) -> Iterator[FibRule]:
-    """Rules of others, as stage 2 asks them."""
-    at, mine = topology.priorities, [h for h in topology.honoured if h.family == others.family]
-    before = [h for h in mine if h.before_main]
-    behind = [h for h in mine if not h.before_main]
-    for group, priority in ((before, at.uplinks_to_honoured), (behind, at.uplinks_to_honoured_behind)):
+def _honoured(topology: Topology, others: FibRule, among: Sequence[Honoured]) -> Iterator[tuple[Honoured, FibRule]]:
+    """Rules of others, as stage 2 asks them, in the form of the rule `others`, which asks main."""
+    at = topology.priorities
+    for before_main, priority in ((True, at.uplinks_to_honoured), (False, at.uplinks_to_honoured_behind)):
+        group = [h for h in topology.honoured if h.family == others.family and h.before_main == before_main]
         for index, honoured in enumerate(group):
-            if honoured.iif in (None, others.iif):
+            if honoured in among:
                 rule = replace(others, priority=priority(index), table=honoured.table, source=honoured.source)
-                rule = replace(rule, destination=honoured.destination, mark=honoured.mark & ~topology.stage_mask)
-                length = honoured.suppress_prefix_length
-                yield replace(rule, mask=honoured.mask, suppress_prefix_length=length)
+                rule = replace(rule, destination=honoured.destination)
+                yield honoured, replace(rule, suppress_prefix_length=honoured.suppress_prefix_length)
 
 
 def _translates_sources_from(topology: Topology, steered: FibRule) -> bool:

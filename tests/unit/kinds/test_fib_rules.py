@@ -50,7 +50,11 @@ BLOCKS: dict[str, tuple[str, int, set[str]]] = {
     "and-every-uplink": (
         PLAIN,
         1080,
-        {"iif wan0 fwmark 0x0/0x80000000 lookup 7800", "iif wan1 fwmark 0x0/0x80000000 lookup 7800"},
+        {
+            "iif wan0 fwmark 0x0/0x80000000 lookup 7800",
+            "iif wan1 fwmark 0x0/0x80000000 lookup 7800",
+            "fwmark 0x40000000/0xc000ff00 lookup 7800",
+        },
     ),
     "but-for-what-goes-to-networks-that-the-spec-does-not-name": (
         PLAIN,
@@ -58,7 +62,13 @@ BLOCKS: dict[str, tuple[str, int, set[str]]] = {
         {
             "iif wan0 fwmark 0x0/0x80000000 lookup main suppress_prefixlength 0 suppress_ifgroup 78",
             "iif wan1 fwmark 0x0/0x80000000 lookup main suppress_prefixlength 0 suppress_ifgroup 78",
+            "fwmark 0x40000000/0xc000ff00 lookup main suppress_prefixlength 0 suppress_ifgroup 78",
         },
+    ),
+    "and-so-do-answers-to-what-others-translate": (
+        PLAIN,
+        1009,
+        {"fwmark 0x40000000/0xc000ff00 goto 1070"},
     ),
     "inside-networks-are-none-of-these": (
         PLAIN,
@@ -68,7 +78,10 @@ BLOCKS: dict[str, tuple[str, int, set[str]]] = {
     "unless-the-spec-translates-what-comes-in-by-the-uplink": (
         PLAIN + "  sourceNat: [{ name: masked, in: wan0, to: 192.168.1.80, as: 192.168.1.1 }]\n",
         1070,
-        {"iif wan1 fwmark 0x0/0x80000000 lookup main suppress_prefixlength 0 suppress_ifgroup 78"},
+        {
+            "iif wan1 fwmark 0x0/0x80000000 lookup main suppress_prefixlength 0 suppress_ifgroup 78",
+            "fwmark 0x40000000/0xc000ff00 lookup main suppress_prefixlength 0 suppress_ifgroup 78",
+        },
     ),
     "connected-networks-but-no-uplink-and-no-default": (
         PLAIN,
