@@ -122,6 +122,12 @@ def in_networks(field: Field, networks: tuple[Network, ...], *, op: Op = "==") -
     return one_of(field, tuple(network_value(network) for network in networks), op=op)
 
 
+def among(field: Field, networks: tuple[Network, ...]) -> Iterator[Match]:
+    """A match of these networks; none of no network, which stands for all."""
+    if networks:
+        yield in_networks(field, networks)
+
+
 def not_from_uplinks(topology: Topology) -> tuple[Match, ...]:
     """Packets from an uplink are not translated, whatever source they claim.
 

@@ -212,18 +212,13 @@ def _may_leave(topology: Topology, verdict: Verdict) -> Iterator[Rule]:
 def _unchanged(topology: Topology, conditions: Conditions) -> Iterator[Rule]:
     """By networks only. Packets to an inside network stay inside, unless a part of it is named, as in FIB rules."""
     family, destinations = conditions.family, conditions.destinations
-    sources = tuple(_among(f.saddr(family), conditions.sources))
+    sources = tuple(f.among(f.saddr(family), conditions.sources))
     parts = tuple(n for n in destinations if topology.is_part_of_inside(n))
     others = tuple(n for n in destinations if n not in parts)
     if parts:
-        yield (*sources, *_among(f.daddr(family), parts))
+        yield (*sources, *f.among(f.daddr(family), parts))
     if others or (sources and not parts):
-        yield (*sources, *_among(f.daddr(family), others), *_away(topology, family, others))
-
-
-def _among(field: Field, networks: tuple[Network, ...]) -> Iterator[Statement]:
-    if networks:
-        yield f.in_networks(field, networks)
+        yield (*sources, *f.among(f.daddr(family), others), *_away(topology, family, others))
 
 
 def _away(topology: Topology, family: Family, destinations: tuple[Network, ...]) -> Iterator[Statement]:

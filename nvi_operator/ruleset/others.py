@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nvi_operator.language.model.values import Family, Network, within
 from nvi_operator.nft.ast import Assign, Chain, Hook, Lookup, Match, Rule, SetBits, SetRef, Verdict
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset import guard
@@ -19,6 +20,7 @@ from nvi_operator.ruleset.raw import unrelated_errors, uplink_maps
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import OTHERS, UPLINK_MASK, uplink_bits
 from nvi_operator.topology.prefixes import fewest
+from nvi_operator.topology.rules import Unchanged
 
 _ANSWERS, _TRANSLATED, _ERRORS = "others_answers", "others_asked", "unrelated_errors"
 
@@ -51,20 +53,39 @@ def others_chains(topology: Topology) -> Iterator[Chain]:
 def _to_who_asked(topology: Topology) -> Iterator[Rule]:
     """The local bit without an uplink: of answers that inside hosts give to sources from elsewhere, translated here.
 
-    Twice NAT translates such sources as well; its far hosts may have the numbers of a bridge.
+    Not where the spec translates such sources itself: what comes in by an uplink may claim one that is behind an
+    interface that the spec does not name, and the answer would leave by it untranslated.
     """
     for family in topology.families:
         inside = topology.inside_networks(family)
         if not inside:
             continue
-        asking = f.original_saddr(family)
-        far = tuple(entry.far for entry in topology.twice if entry.far.version == family)
+        asking, answering = f.original_saddr(family), f.saddr(family)
+        from_inside = f.in_set(answering, *guard.inside_set(topology, family))
+        for sources, destinations in _translated_by_spec(topology, family, inside):
+            yield (from_inside, *f.among(asking, sources), *f.among(answering, destinations), f.RETURN)
         yield (
-            f.in_set(f.saddr(family), *guard.inside_set(topology, family)),
+            from_inside,
             f.in_set(asking, *guard.inside_set(topology, family), op="!="),
-            *([f.in_networks(asking, fewest(far, family), op="!=")] if far else []),
             SetBits(f.META_MARK, topology.local_mask, UPLINK_MASK),
         )
+
+
+def _translated_by_spec(
+    topology: Topology, family: Family, inside: tuple[Network, ...]
+) -> Iterator[tuple[tuple[Network, ...], tuple[Network, ...]]]:
+    """Sources from elsewhere that the spec translates, and the inside hosts that they ask; no network stands for all.
+
+    By networks only: an answer may have another port, and nothing of what only the first packet had.
+    """
+    far = fewest((entry.far for entry in topology.twice), family)
+    if far:
+        yield far, ()
+    for rule in topology.source_rules:
+        sources, destinations = rule.conditions.sources, rule.conditions.destinations
+        elsewhere = not sources or not all(any(within(n, i) for i in inside) for n in sources)
+        if rule.conditions.family == family and elsewhere and not isinstance(rule.action, Unchanged):
+            yield sources, destinations
 
 
 def _by_asked(topology: Topology) -> Iterator[Rule]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lab import GatewayHost, Host, Site
+from tests.lab import GatewayHost, Host, Site, packets
+from tests.lab.net import until
 from tests.lab.topologies import OTHER, OTHER6
 from tests.netns.scenarios import A6, B6, A, B, spec
 
@@ -249,3 +250,28 @@ def test_what_no_rule_covers_does_not_leave_by_the_address_that_an_engine_finds(
         assert site.client.connect(address, 9000).seen in (A, A6)
     assert site.through(before) == ({"isp-a"}, {"isp-a"})
     assert site.leaks() == 0
+
+
+def test_what_a_rule_translates_of_an_uplink_is_answered_by_no_interface_that_the_spec_does_not_name(
+    site: Site, gateway: GatewayHost, dataplane: str
+) -> None:
+    """Who sends with a source of another ISP's network would make inside hosts answer to there, untranslated."""
+    other = site.lab.host("other-isp")
+    site.lab.link(site.gateway, "wan2", other, "gwa")
+    site.gateway.ip("addr add 192.0.2.1/24 dev wan2", "addr add 2001:db8:e::1/64 dev wan2 nodad")
+    other.ip("addr add 192.0.2.9/24 dev gwa", "addr add 2001:db8:e::9/64 dev gwa nodad")
+    other.nft(
+        "table inet seen {\nchain in {\ntype filter hook prerouting priority raw; udp sport 9000 counter\n}\n}\n"
+    )
+    rules = "".join(
+        f"    - {{ name: masked{n}, in: wan0, to: {inside!r}, as: {masked!r} }}\n"
+        for n, (inside, masked) in enumerate((("192.168.1.10", "192.168.1.1"), ("fd00:1::10", "fd00:1::1")))
+    )
+    gateway.apply(spec(dataplane).replace("  sourceNat:\n", f"  sourceNat:\n{rules}"))
+    site.client.serve(9000, protocol="udp")
+    isp = site.isps["isp-a"].host
+    for far, inside in (("192.0.2.9", site.client.address), ("2001:db8:e::9", site.client.address6)):
+        before = gateway.counters()["leak_untranslated"]
+        isp.inject("gwa", packets.udp(far, inside, 9000), to=site.gateway.mac("wan0"))
+        until(lambda before=before: gateway.counters()["leak_untranslated"] == before + 1, "the answer is dropped")
+    assert "packets 0 " in other.run("nft", "list", "table", "inet", "seen").stdout
