@@ -21,6 +21,7 @@ from nvi_operator.nft.ast import (
     Element,
     Field,
     Hook,
+    Masked,
     Match,
     NamedSet,
     Rule,
@@ -55,7 +56,8 @@ def guard_chains(topology: Topology) -> Iterator[Chain]:
     for family in topology.families:
         if any(of_no_rule(topology, family)):
             yield Chain(_unasked_chain(family), None, tuple(_unasked(topology, family)))
-    answers = (Match(f.CT_DIRECTION, "==", "reply"), f.is_snated(), f.RETURN)  # ruleset/others.py: in one pass
+    in_one_pass = Match(Masked(f.META_MARK, topology.local_mask), "!=", 0)  # ruleset/others.py
+    answers = (in_one_pass, Match(f.CT_DIRECTION, "==", "reply"), f.is_snated(), f.RETURN)
     passes = (*_memberships(topology), *_may_leave(topology, f.RETURN), answers)
     yield Chain(_STRAY, None, (*passes, f.drop("leak_untranslated")))
     for ifname in topology.uplink_ifnames:

@@ -270,8 +270,15 @@ def test_what_a_rule_translates_of_an_uplink_is_answered_by_no_interface_that_th
     gateway.apply(spec(dataplane).replace("  sourceNat:\n", f"  sourceNat:\n{rules}"))
     site.client.serve(9000, protocol="udp")
     isp = site.isps["isp-a"].host
-    for far, inside in (("192.0.2.9", site.client.address), ("2001:db8:e::9", site.client.address6)):
-        before = gateway.counters()["leak_untranslated"]
-        isp.inject("gwa", packets.udp(far, inside, 9000), to=site.gateway.mac("wan0"))
-        until(lambda before=before: gateway.counters()["leak_untranslated"] == before + 1, "the answer is dropped")
+    ends = (("192.0.2.9", site.client.address), ("2001:db8:e::9", site.client.address6))
+    for by_another_rule in (False, True):
+        for far, inside in ends:
+            if by_another_rule:
+                family = "-6" if ":" in inside else "-4"
+                site.gateway.run("ip", family, "rule", "add", "pref", "900", "from", inside, "lookup", "main")
+            before = gateway.counters()["leak_untranslated"]
+            isp.inject("gwa", packets.udp(far, inside, 9000), to=site.gateway.mac("wan0"))
+            until(
+                lambda before=before: gateway.counters()["leak_untranslated"] == before + 1, "the answer is dropped"
+            )
     assert "packets 0 " in other.run("nft", "list", "table", "inet", "seen").stdout
