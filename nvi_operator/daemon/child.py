@@ -60,15 +60,15 @@ class Child:
         """
         self.killed = True
         _signal(self._process.pid, signal.SIGSTOP)  # what is stopped starts nothing, and adopts what it has started
-        stopped = {self._process.pid}
+        stopped = dict.fromkeys([self._process.pid])
         for _ in range(_ROUNDS):
-            started = set(_descendants(self._process.pid)) - stopped
+            started = dict.fromkeys(pid for pid in _descendants(self._process.pid) if pid not in stopped)
             for pid in started:
                 _signal(pid, signal.SIGSTOP)
             stopped |= started
             if not started:
                 break
-        for pid in stopped:
+        for pid in reversed(stopped):  # children first: the end of their parent may wake them (_exit(2), SIGCONT)
             _signal(pid, signal.SIGKILL)
         self._kill_group()
 
@@ -97,7 +97,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _descendants(pid: int) -> Iterator[int]:
-    """By the parents that /proc tells: the kernel need not tell children (CONFIG_PROC_CHILDREN)."""
+    """Parents first, as /proc tells of them: the kernel need not tell children (CONFIG_PROC_CHILDREN)."""
     children = defaultdict[int, list[int]](list)
     for each in Path("/proc").iterdir():
         if each.name.isdigit():

@@ -21,6 +21,7 @@ def main() -> int:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for number in _IGNORED_BY_PYTHON:
         signal.signal(number, signal.SIG_DFL)
+    os.environ.pop("LC_CTYPE", None)  # a hook is given none, but Python gives itself one (PEP 538)
     try:
         os.execv(sys.argv[1], sys.argv[1:])
     except OSError as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from nvi_operator.cli.options import hook
+from nvi_operator.daemon import child
 from nvi_operator.daemon.backoff import Backoff
 from nvi_operator.daemon.hooks import ATTEMPTS, QUEUE, SHOWN, EventHook, Hooks
 from nvi_operator.events.event import GatewayEvent, InSync, UplinkDown
@@ -122,6 +125,20 @@ def test_a_program_that_prints_without_end_fills_no_log(
     station.hooks.close()
 
 
+def test_a_program_gets_no_variables_but_those_of_the_event_and_a_few_of_the_daemon(
+    program: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where Python changes its own locale, as it does in C."""
+    for name in ("LANG", "LC_ALL", "LC_CTYPE"):
+        monkeypatch.delenv(name, raising=False)
+    station = Station(EventHook(program("env > all; mv all env")))
+    station.tell(DOWN)
+    station.until((tmp_path / "env").exists, "the hook")
+    names = {line.partition("=")[0] for line in (tmp_path / "env").read_text().splitlines()}
+    assert {name for name in names if not name.startswith("NVI_")} <= {"PATH", "TZ", "PWD", "OLDPWD"}
+    station.hooks.close()
+
+
 def test_a_program_that_hangs_is_ended_with_its_children_and_the_loop_never_waits(
     program: Callable[[str], str], tmp_path: Path
 ) -> None:
@@ -138,6 +155,26 @@ def test_a_program_that_hangs_is_ended_with_its_children_and_the_loop_never_wait
     for pid in (tmp_path / "pids").read_text().split():
         until(lambda pid=pid: not is_alive(int(pid)), "its child has ended")  # type: ignore[misc]
     station.hooks.close()
+
+
+def test_no_program_is_killed_before_those_that_it_started(
+    program: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel wakes what is stopped of a process group that nobody is left to look after."""
+    station = Station(EventHook(program("sh -c 'sh -c \"sleep 1000 & : > ready; wait\" & wait' & wait")))
+    station.tell(DOWN)
+    station.until((tmp_path / "ready").exists, "the hook")
+    killed, left = set[int](), []
+
+    def noting(pid: int, number: signal.Signals) -> None:
+        if number == signal.SIGKILL:
+            left.append(set(child._descendants(pid)) - killed)
+            killed.add(pid)
+        os.kill(pid, number)
+
+    monkeypatch.setattr(child, "_signal", noting)
+    station.hooks.close()
+    assert left == [set()] * 4
 
 
 def is_alive(pid: int) -> bool:
