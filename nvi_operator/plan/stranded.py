@@ -23,7 +23,7 @@ from nvi_operator.language.model.services import Service, parse_protocol, protoc
 from nvi_operator.language.model.values import Address, AddressRange, Family, Network, within
 from nvi_operator.nft.ast import Table
 from nvi_operator.plan.change import Plan
-from nvi_operator.plan.pieces import FORWARDS, table_pieces
+from nvi_operator.plan.pieces import FORWARDS, TablePiece, table_pieces
 from nvi_operator.plan.unanswered import UnansweredFlows
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
@@ -57,7 +57,6 @@ class StrandedFlows:
         self._plan = plan
         self._topology = plan.topology
         self._removed: dict[tuple[object, ...], str] = {}  # of a forward: where it led, by what it was asked by
-        self._adds_forwards = False
 
     def questions(self) -> Iterator[FlowQuestion]:
         """About few flows each; none where the plan changes nothing that flows depend on."""
@@ -152,12 +151,22 @@ class StrandedFlows:
 
     @property
     def _takes_more(self) -> bool:
-        """Does the plan add to what is translated, or change how? Once the forwards have been looked at."""
-        return self._adds_forwards or any(
+        """Does the plan add to what is translated, or change how?"""
+        return any(piece.added and piece.where.startswith(FORWARDS) for piece in self._pieces) or any(
             isinstance(change.after, Table)
             and not (isinstance(change.before, Table) and change.before.chains == change.after.chains)
             for change in self._plan.steps
         )
+
+    @cached_property
+    def _pieces(self) -> list[TablePiece]:
+        """What differs in the table, where there was one before."""
+        return [
+            piece
+            for change in self._plan.steps
+            if isinstance(change.before, Table) and isinstance(change.after, Table | None)
+            for piece in table_pieces(change.before, change.after)
+        ]
 
     @cached_property
     def _unanswered(self) -> UnansweredFlows:
@@ -197,15 +206,11 @@ class StrandedFlows:
     def _forwards(self) -> Iterator[FlowQuestion]:
         """A question for each public address of which forwards are gone or moved."""
         added: dict[tuple[object, ...], str] = {}
-        for change in self._plan.steps:
-            if not isinstance(change.before, Table) or not isinstance(change.after, Table | None):
-                continue
-            for piece in table_pieces(change.before, change.after):
-                self._adds_forwards |= piece.added and piece.where.startswith(FORWARDS)
-                if piece.element is not None and piece.where.startswith(_FORWARDS):
-                    key, data = piece.element
-                    server = str(data[0]) if isinstance(data, tuple) and data else ""
-                    (added if piece.added else self._removed)[tuple(map(str, key))] = server
+        for piece in self._pieces:
+            if piece.element is not None and piece.where.startswith(_FORWARDS):
+                key, data = piece.element
+                server = str(data[0]) if isinstance(data, tuple) and data else ""
+                (added if piece.added else self._removed)[tuple(map(str, key))] = server
         self._removed = {key: server for key, server in self._removed.items() if added.get(key) != server}
         for public in sorted({str(key[0]) for key in self._removed}):
             address = ip_address(public)

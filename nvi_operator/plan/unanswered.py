@@ -60,7 +60,10 @@ class UnansweredFlows:
         if rule is None:
             return False
         own = any(to in network for uplink in self._topology.uplinks for network in uplink.sources(flow.family))
-        return bool(rule.conditions.destinations) or not (own or self._is_inside(to))
+        if not own and not self._is_inside(to):
+            return True
+        within_inside = self._topology.asked_first(rule)
+        return within_inside is not None and any(to in network for network in within_inside.conditions.destinations)
 
     def _is_inside(self, address: Address) -> bool:
         return any(address in network for inside in self._topology.inside_interfaces for network in inside.networks)
