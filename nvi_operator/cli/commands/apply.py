@@ -35,7 +35,7 @@ def _saved(context: Context) -> int:
     path, saved = arguments.spec, read(arguments.spec)
     saved.refuse_other_place()
     if saved.made_by:
-        tell(f"{path}: nvictl {saved.made_by} made it, and this is {__version__}: applied if that is the same steps")
+        tell(f"{path}: nvictl {saved.made_by} made it, and this is {__version__}: applied if the steps are the same")
     arguments.spec, arguments.gateway = Path(saved.root), saved.content.gateway
     arguments.host = host_of(saved.content) or arguments.host
     now = content_of(context.load(), arguments.spec) if arguments.spec.exists() else None

@@ -17,7 +17,6 @@ def check_references(spec: GatewaySpec, disabled: Mapping[str, Collection[str]])
     off = {"uplink": disabled.get("uplinks", ()), "inside interface": disabled.get("interfaces", ())}
     off["interface"] = off["inside interface"]
     tenants = {i.tenant for i in spec.interfaces.values() if i.tenant}
-    every = {("at", word) for word in ANY}
     interfaces = {*spec.interfaces, *(u.interface for u in spec.uplinks.values())}
 
     def known(path: Path, what: str, names: Iterable[str | None], there_are: Iterable[str]) -> Iterator[Problem]:
@@ -28,7 +27,7 @@ def check_references(spec: GatewaySpec, disabled: Mapping[str, Collection[str]])
                 elif name in spec.address_sets:
                     hint = "it is an address set, which stands in from, to and except alone; "
                     yield path, f"there is no {what} {name!r}", hint + _instead("", there_are)
-                elif (path[-1], name) in every:
+                elif path[-1] == "at" and name in ANY:
                     yield path, f"there is no {what} {name!r}", "leave it out for every uplink"
                 elif what == "uplink" and (by := [n for n, u in sorted(spec.uplinks.items()) if u.interface == name]):
                     yield path, f"there is no {what} {name!r}", f"write {' or '.join(by)}, whose interface that is"
