@@ -7,7 +7,7 @@ SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 PACKAGES       := kmod nftables python3-nftables python3-venv iproute2 libbpf1 iputils-ping traceroute conntrack netbase
 BENCH_PACKAGES := iptables perl
-DEV_PACKAGES   := curl git jq systemd zsh fish
+DEV_PACKAGES   := curl git gnupg jq openssh-client openssl systemd zsh fish
 BPF_PACKAGES   := clang llvm libbpf-dev linux-libc-dev
 DEB_PACKAGES   := debhelper dh-dkms dpkg-dev lintian unzip
 BROWSER_PACKAGES := chromium
@@ -74,14 +74,14 @@ lab: $(VENV)/.ready ## the same laboratory, with a shell
 
 # Compiled ahead: these tests start Python some thousand times, and where the environment forbids to write bytecode each
 # start compiles what it imports.
-test: dev lint ## all tests; those with packets need root
+test: dev lint build/openssh ## all tests; those with packets need root
 	$(BIN)/python -m compileall -q nvi_operator tests bench
 	$(SUDO) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-quick: $(VENV)/.dev ## tests without a kernel that take little: a minute
 	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not slow' tests/unit tests/golden tests/property
 
-test-netns: $(VENV)/.dev ## those with real packets
+test-netns: $(VENV)/.dev build/openssh ## those with real packets
 	$(SUDO) $(BIN)/python -m pytest tests/netns tests/contract
 
 differential: dev ## explain beside the kernel, by N random packets (default 20000); SEED=... repeats a run
@@ -91,6 +91,15 @@ browser-test: dev ## the page of nvictl preview, in a real browser; leaves pictu
 	$(call install,$(BROWSER_PACKAGES))
 	NVI_BROWSER=chromium $(BIN)/python -m pytest tests/browser
 
+# Unpacked and not installed: the package's sshd would run, and listen on all addresses. With what of its libraries is not
+# installed.
+build/openssh:
+	mkdir -p build/openssh.partial
+	cd build/openssh.partial && $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends \
+		--reinstall --download-only -o Dir::Cache::archives="$$PWD" openssh-server && \
+		for package in *.deb; do dpkg-deb -x "$$package" . || exit 1; done
+	mv build/openssh.partial build/openssh
+
 # Unpacked and not installed: the package's Prometheus would run, and listen on all addresses.
 build/prometheus/usr/bin/promtool:
 	mkdir -p build/prometheus
@@ -99,7 +108,7 @@ build/prometheus/usr/bin/promtool:
 promtool-test: dev build/prometheus/usr/bin/promtool ## the alerts and the metrics, by Prometheus' promtool (a download of 20 MB)
 	NVI_PROMTOOL=$(CURDIR)/build/prometheus/usr/bin/promtool $(BIN)/python -m pytest tests/promtool
 
-soak: dev ## hours: every example of the laws, 500 pairs of changers with kills, 10,000 edits, heals and failovers of one daemon, 2,000 kills
+soak: dev build/openssh ## hours: every example of the laws, 500 pairs of changers with kills, 10,000 edits, heals and failovers of one daemon, 2,000 kills
 	NVI_EXAMPLES=all $(BIN)/python -m pytest -n auto tests/unit/language tests/property
 	$(SUDO) NVI_EXAMPLES=all $(BIN)/python -m pytest tests/contract/test_nft_tables.py tests/netns/test_losses.py \
 		tests/netns/test_fail_closed.py tests/netns/test_bench_dataplane.py tests/netns/test_bench_control.py tests/netns/test_saved_settings.py

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.lab.command import ROOT
 from tests.lab.daemon import Daemon
 from tests.lab.net import until
 from tests.lab.remote import GitRemote
+from tests.lab.ssh_git import SshGit
 from tests.netns.scenarios import A, B, spec
 
 pytestmark = pytest.mark.netns
@@ -138,3 +140,50 @@ def test_a_testing_branch_is_tried_and_given_up_for_main_unless_it_is_confirmed(
     until(lambda: seen(site) == A, "main is in force again", seconds=60)
     assert gateway.nvictl("sync").stdout.splitlines()[-1] == "nothing new"
     assert seen(site) == A
+
+
+@pytest.fixture
+def forge(site: Site, tmp_path: Path) -> Iterator[SshGit]:
+    with closing(SshGit(site.far, tmp_path / "forge")) as made:
+        yield made
+
+
+def test_by_ssh_only_the_known_host_is_asked_and_only_by_the_deploy_key_and_what_is_refused_changes_nothing(
+    site: Site, gateway: GatewayHost, remote: GitRemote, start: Start, forge: SshGit
+) -> None:
+    first = remote.commit({"gateways/edge/gateway.yaml": everyone_as("isp-a")})
+    url = f"git@{forge.host.address}:{remote.path}"
+    daemon = start(f"interval: 0, key: {forge.key}, knownHosts: {forge.known_hosts}", url)
+    daemon.until("in sync", seconds=60)
+    assert seen(site) == A
+
+    def refused(why: str, hint: str) -> None:
+        done = gateway.nvictl("sync", check=False)
+        assert (done.returncode, done.stdout) == (1, "")
+        told, what_to_do = done.stderr.splitlines()
+        assert told.endswith(f" {url}: git ls-remote: {why}")
+        assert hint in what_to_do
+        status = json.loads(gateway.nvictl("status", "-o", "json", check=False).stdout)
+        assert status["daemon"]["revision"] == f"{first[:7]} (main)"
+        assert seen(site) == A
+
+    # At no moment in between are both right: the daemon asks again by itself.
+    logins = forge.log().count("Accepted publickey")
+    forge.start("other")
+    remote.commit({"gateways/edge/gateway.yaml": everyone_as("isp-b")})
+    address = forge.host.address
+    refused(f"Host key for {address} has changed and you have requested strict checking", "another machine")
+    forge.known_hosts.write_text("")
+    refused(f"No ED25519 host key is known for {address} and you have requested strict checking", "put the host's")
+    right = forge.key.read_text()
+    forge.key.write_text(forge.make_key("not-deploy").read_text())
+    forge.know("other")
+    refused(f"git@{address}: Permission denied (publickey)", "add the public half")
+    forge.key.rename(forge.key.with_name("away"))
+    refused(f"Identity file {forge.key} not accessible: No such file or directory", "name the file")
+    assert forge.log().count("Accepted publickey") == logins
+
+    forge.key.with_name("away").write_text(right)
+    forge.key.with_name("away").rename(forge.key)
+    gateway.nvictl("sync")
+    until(lambda: seen(site) == B, "the commit that waited", seconds=60)

@@ -6,10 +6,12 @@ The settings are of git 2.39; an older git ignores those that it does not know.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nvi_operator.dataclass import dataclass
+from nvi_operator.pattern import pattern
 
 # From https://git-scm.com/docs/git-config. `fetch.unpackLimit=1`: packs are synced to the disk as a whole.
 _SETTINGS = (
@@ -86,18 +88,28 @@ def environment(remote: Remote, inherited: Mapping[str, str] = os.environ, **mor
     }
 
 
+_OPENING = pattern(f"^(?:(?:fatal|error|Warning): |{re.escape(_SSH)}.*: (?=ssh: ))")  # a shell's error names all
 _BY_SSH = "fatal: Could not read from remote repository."  # ssh has said why, on the line before
 
-# (part of what git says, what to do)
+# (part of what git or ssh says, what to do)
 _HINTS = (
+    ("ssh: not found", "apt-get install openssh-client"),
     (
-        "Host key verification failed",
-        "put the host's key into the file of knownHosts: ssh-keyscan HOST, and compare it",
+        "has changed and you have requested strict checking",
+        "another machine may be answering: ask the host's administrators before you put its new key into knownHosts",
     ),
+    (
+        "was revoked and you have requested strict checking",
+        "knownHosts says that this key is not to be trusted: ask the host's administrators for the new one",
+    ),
+    ("host key is known for", "put the host's key into the file of knownHosts: ssh-keyscan HOST, and compare it"),
+    ("Host key verification failed", "compare the host's key with those in the file of knownHosts"),
     ("are too open", "chmod 600 the file of the key"),
+    ("not accessible: ", "name the file of the private key: spec.source.git.key"),
+    ("Load key ", "name a file with a private key, as ssh-keygen writes it: spec.source.git.key"),
     (
         "Permission denied (publickey",
-        "add the public half of the key to the repository as a deploy key that may read",
+        "add the public half of the key to the repository as a deploy key that may read; it must have no passphrase",
     ),
     ("ssh: connect to host", "look at the address and the port, and whether this machine reaches them"),
     ("could not read Username", "name a file with a token: spec.source.git.token"),
@@ -131,5 +143,5 @@ def explained(output: bytes) -> tuple[str, str]:
     first = next(
         (line for line in lines if any(part in line for part, _ in _HINTS)), told[0] if told else "no reason"
     )
-    words = first.removeprefix("fatal: ").removeprefix("error: ").rstrip(".")
+    words = _OPENING.sub("", first).rstrip(".")
     return "".join(sign if sign.isprintable() else "?" for sign in words)[:300], hint

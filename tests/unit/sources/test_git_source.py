@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
@@ -254,13 +255,20 @@ SSH_SAYS = (
         "look at the address and the port, and whether this machine reaches them",
     ),
     ("Connection closed by 192.0.2.1 port 22", "Connection closed by 192.0.2.1 port 22", ""),
+    (
+        "RSA host key for 192.0.2.1 was revoked and you have requested strict checking.",
+        "RSA host key for 192.0.2.1 was revoked and you have requested strict checking",
+        "knownHosts says that this key is not to be trusted: ask the host's administrators for the new one",
+    ),
+    (
+        'Load key "/keys/deploy": error in libcrypto\r\ngit@192.0.2.1: Permission denied (publickey).',
+        'Load key "/keys/deploy": error in libcrypto',
+        "name a file with a private key, as ssh-keygen writes it: spec.source.git.key",
+    ),
 )
 
 
 def test_what_git_says_is_told_on_a_line_with_a_hint() -> None:
-    said = b"Host key verification failed.\r\nfatal: Could not read from remote repository.\n\nPlease make sure\n"
-    assert explained(said)[0] == "Host key verification failed"
-    assert "ssh-keyscan" in explained(said)[1]
     assert explained(b"fatal: \x1b[2Jbad\n") == ("?[2Jbad", "")
     for said, why, hint in SSH_SAYS:
         rest = (
@@ -274,3 +282,13 @@ def test_what_git_says_is_told_on_a_line_with_a_hint() -> None:
         ("Authentication failed for 'https://git.example.net/x.git/'", "has ended"),
     ):
         assert hint in explained(f"fatal: unable to access 'https://x/': {said}\n".encode())[1], said
+
+
+def test_a_machine_without_ssh_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for program in ("git", "sh"):
+        (tmp_path / program).symlink_to(shutil.which(program) or "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    remote = Remote("git@192.0.2.1:net.git", "ssh", key="/keys/deploy", known_hosts="/keys/known_hosts")
+    asking = command(remote, "ls-remote", "--", remote.url)
+    done = subprocess.run(asking, env=environment(remote), capture_output=True, check=False)
+    assert explained(done.stderr) == ("ssh: not found", "apt-get install openssh-client")
