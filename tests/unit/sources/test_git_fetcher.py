@@ -184,16 +184,17 @@ def test_a_remote_that_dies_or_stalls_within_a_pack_leaves_the_spec_in_force(
     watched = watch(timeout=LIMIT)
     assert watched.sync() == (True, None)
     before, stalled = watched.fetcher.checkouts.found(), tmp_path / "stalled"
-    remote.commit({"gateways/edge/gateway.yaml": "a: 2 # " + os.urandom(100_000).hex()})
+    remote.commit({"gateways/edge/gateway.yaml": "a: 2 # " + os.urandom(300_000).hex()})
 
-    # git-upload-pack is the remote's; the answer to the question for refs is short, and comes whole.
+    # git-upload-pack is the remote's; the answer to the question for refs is short, and comes whole. Of
+    # the pack, which comes in packets of up to 64 KiB, at least one does: of a part git takes nothing.
     programs = tmp_path / "programs"
     programs.mkdir()
     real = subprocess.check_output(["git", "--exec-path"], text=True).strip()
     for program in Path(real).iterdir():
         (programs / program.name).symlink_to(program)
     (programs / "git-upload-pack").unlink()
-    cut = f'{real}/git-upload-pack "$@" | dd bs=1 count=50000 status=none'
+    cut = f'{real}/git-upload-pack "$@" | dd bs=1 count=150000 status=none'
     rest = f": >{stalled}; {ends}" if ends else ""
     (programs / "git-upload-pack").write_text(f"#!/bin/sh\n{cut}\n{rest}\n")
     (programs / "git-upload-pack").chmod(0o755)
