@@ -11,6 +11,7 @@ from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts, ForeignRule, RouteTableFact
 from nvi_operator.topology.faults import faults
 from nvi_operator.topology.foreign_rules import judge_rules
+from nvi_operator.topology.numbers import Priorities
 from nvi_operator.topology.resolve import resolve
 
 SPEC = """
@@ -33,12 +34,21 @@ def rule(priority: int = 5270, table: int = 52, **more: object) -> FibRule:
     return FibRule(4, priority, "lookup", table, **more)  # type: ignore[arg-type]
 
 
-def asked(*facts: ForeignRule, text: str = SPEC) -> list[str]:
+def leading(*facts: ForeignRule, text: str = SPEC) -> list[FibRule]:
     """The rules of the gateway that lead to a table of others."""
     spec = load_texts({"edge.yaml": text}).spec
     given = assume_missing(spec, Facts("host", rules=facts))
     found = [rule for rule in FIB_RULE.desired(resolve("edge", spec, given)) if rule.table in (52, 53)]
-    return [str(rule) for rule in sorted(found, key=lambda rule: rule.priority)]
+    return sorted(found, key=lambda rule: rule.priority)
+
+
+def asked(*facts: ForeignRule, text: str = SPEC) -> list[str]:
+    """Those of stage 2 and of the gateway's own packets."""
+    return [str(rule) for rule in leading(*facts, text=text) if rule.priority > Priorities(1000).steer_uplinks]
+
+
+def asked_for_one_pass(*facts: ForeignRule) -> list[str]:
+    return [str(rule) for rule in leading(*facts) if rule.priority < Priorities(1000).steer_uplinks]
 
 
 def reported(*facts: ForeignRule, text: str = SPEC) -> list[str]:
@@ -59,6 +69,16 @@ def test_the_networks_in_a_table_of_others_are_asked_for_before_the_uplinks() ->
         "pref 1505 to 192.168.1.0/24 iif lo lookup 52 suppress_prefixlength 0",
     ]
     assert reported(ForeignRule(rule(), MESH)) == []
+
+
+def test_what_uplinks_bring_and_answers_to_what_others_translate_ask_for_them_as_well() -> None:
+    before, behind = ForeignRule(rule(), MESH), ForeignRule(rule(40000, 53), MESH)
+    assert asked_for_one_pass(before, behind) == [
+        f"pref 1050 fwmark 0x40000000/0xc000ff00 lookup 52 {NARROW}",
+        f"pref 1050 iif wan0 fwmark 0x0/0x80000000 lookup 52 {NARROW}",
+        f"pref 1071 fwmark 0x40000000/0xc000ff00 lookup 53 {NARROW}",
+        f"pref 1071 iif wan0 fwmark 0x0/0x80000000 lookup 53 {NARROW}",
+    ]
 
 
 def test_several_are_asked_in_the_kernels_order_around_main() -> None:

@@ -29,7 +29,8 @@ ROOT = Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 FIXED = {name: at for name, at in getmembers(Priorities(0)) if isinstance(at, int) and name not in ("base",)}
 # In the document "..." follows the first of several.
-FIRST = {Priorities(0).policy(0), Priorities(0).honoured(0), Priorities(0).honoured_behind(0), Priorities(0).own(0)}
+_SEVERAL = ("policy", "honoured", "honoured_behind", "uplinks_to_honoured", "uplinks_to_honoured_behind", "own")
+FIRST = {getattr(Priorities(0), name)(0) for name in _SEVERAL}
 
 
 def rows(title: str) -> list[list[str]]:
@@ -48,10 +49,14 @@ def test_the_document_has_the_offset_of_every_rule() -> None:
 def test_no_two_rules_share_an_offset_and_what_may_be_several_has_room() -> None:
     assert len(set(FIXED.values())) == len(FIXED)
     at = Priorities(0)
-    honoured = {at.honoured(n) for n in range(MAX_HONOURED_BEFORE_MAIN)}
-    behind = {at.honoured_behind(n) for n in range(MAX_HONOURED_BEHIND_MAIN)}
+    before_main, behind_main = range(MAX_HONOURED_BEFORE_MAIN), range(MAX_HONOURED_BEHIND_MAIN)
+    honoured = {at.honoured(n) for n in before_main}
+    behind = {at.honoured_behind(n) for n in behind_main}
+    of_uplinks = [*map(at.uplinks_to_honoured, before_main), *map(at.uplinks_to_honoured_behind, behind_main)]
     own = {at.own(n) for n in range(MAX_OWN_LAYERS)}
-    assert len(honoured | behind | own | set(FIXED.values())) == len(honoured) + len(behind) + len(own) + len(FIXED)
+    every = [*honoured, *behind, *own, *of_uplinks, *FIXED.values()]
+    assert len(set(every)) == len(every)
+    assert at.uplinks_past_others < of_uplinks[0] < at.uplinks_to_others < of_uplinks[-1] < at.steer_uplinks
     assert max(at.untranslated, at.own_bound) < min(own)
     assert max(own) < at.local_skips_backstop, "which those that are as before go to"
     assert max(honoured) < at.connected < min(behind)
