@@ -138,6 +138,10 @@ class Priorities:
 
     # From here on of what uplinks bring to networks that the spec does not name.
     @property
+    def stage_2_skips_uplinks(self) -> int:  # stage 2 asks none of these
+        return self.base + 39
+
+    @property
     def uplinks_to_routed(self) -> int:  # what main knows more exactly than a route of the spec
         return self.base + 40
 

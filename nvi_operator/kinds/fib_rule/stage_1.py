@@ -78,6 +78,9 @@ def _from_uplinks(topology: Topology, stage_1: FibRule) -> Iterator[FibRule]:
     if once:
         for network in topology.inside_networks(stage_1.family):
             yield replace(past, priority=at.uplinks_to_inside, destination=str(network))
+    if once and (topology.routes or topology.honoured):
+        # There are some for each of them and each uplink, and every packet would be compared with all.
+        yield replace(past, priority=at.stage_2_skips_uplinks, mark=topology.stage_mask)
     for rule in once:
         others = replace(rule, priority=at.uplinks_to_others, table=MAIN, suppress_prefix_length=0)
         others = replace(others, suppress_group=topology.link_group)

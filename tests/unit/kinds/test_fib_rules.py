@@ -222,6 +222,23 @@ def test_a_goto_leads_forward_to_a_rule_that_is_there() -> None:
     assert all(origin < target for target, origin in targets.items() if target)
 
 
+def test_stage_2_asks_as_many_rules_of_stage_1_however_many_routes_there_are() -> None:
+    """Each rule costs every packet that meets it."""
+
+    def asked(text: str) -> int:
+        place = number = 0
+        for rule in (rule for rule in rules(text) if rule.priority <= 1080):
+            if rule.priority >= place:
+                number += 1
+                skips = rule.goto and rule.mark == rule.mask == 1 << 31 and not rule.iif
+                place = rule.goto or place if skips else place
+        return number
+
+    routes = [f"{{ name: r{n}, to: 10.{n}.0.0/16, via: isp-b }}" for n in range(20)]
+    one, twenty = (f"{PLAIN}  routes: [{', '.join(routes[:number])}]\n" for number in (1, 20))
+    assert asked(one) == asked(twenty)
+
+
 def test_what_refuses_is_made_before_what_leads_out() -> None:
     made = sorted(rules(PLAIN), key=lambda rule: (FIB_RULE.phase(rule), FIB_RULE.within(rule), rule.key))
     kinds = [
