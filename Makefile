@@ -11,7 +11,7 @@ DEV_PACKAGES   := curl git gnupg jq openssh-client openssl systemd zsh fish
 BPF_PACKAGES   := clang llvm libbpf-dev linux-libc-dev
 DEB_PACKAGES   := debhelper dh-dkms dpkg-dev lintian unzip
 BROWSER_PACKAGES := chromium
-VM_PACKAGES    := qemu-system-x86 mmdebstrap debian-archive-keyring cpio
+VM_PACKAGES    := qemu-system-x86 mmdebstrap debian-archive-keyring cpio e2fsprogs
 
 NETWORKD      := packaging/networkd/50-nvi-operator.conf
 NETWORKD_CONF ?= /etc/systemd/networkd.conf.d

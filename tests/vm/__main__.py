@@ -20,7 +20,7 @@ from tests.vm.report import Record, slowest
 from tests.vm.root import root_of
 from tests.vm.suites import SUITES, Suite
 
-WHOLE = ("module", "races", "systemd", "sig_enforce", "lockdown", "scenarios")
+WHOLE = ("module", "races", "systemd", "reboot", "sig_enforce", "lockdown", "scenarios")
 SLOWEST = 5  # tests named at the end of a guest's run, so that a suite does not grow unnoticed
 
 

@@ -50,7 +50,7 @@ python3 -m tests.vm.guest
 echo o > /proc/sysrq-trigger
 sleep 60
 """
-_SYSTEMD = "exec sh tests/systemd/boot.sh\n"
+_SYSTEMD = "exec sh tests/systemd/boot.sh {disk}\n"
 
 
 def base_image(root: Path, release: str) -> Path:
@@ -68,9 +68,19 @@ def base_image(root: Path, release: str) -> Path:
 
 
 def job_image(
-    root: Path, release: str, module: bytes, job: Mapping[str, Any], target: Path, *, systemd: bool = False
+    root: Path,
+    release: str,
+    module: bytes,
+    job: Mapping[str, Any],
+    target: Path,
+    *,
+    systemd: bool = False,
+    disk: str = "",
 ) -> None:
-    """The part of a run: the project as it is now, compiled, the module, and what is to be done."""
+    """The part of a run: the project as it is now, compiled, the module, and what is to be done.
+
+    `disk`: the device that a gateway under systemd has its spec and state on; empty: they end with the machine.
+    """
     with tempfile.TemporaryDirectory(prefix="job-", dir=root / "tmp") as scratch:
         tree = Path(scratch)
         tree.chmod(0o755)  # the guest's "/", which services without root's rights pass through
@@ -93,7 +103,7 @@ def job_image(
         subprocess.run(["chroot", str(root), *compiler, inside], check=True)
         _add_module(root, tree, release, module)
         (tree / JOB[1:]).write_text(json.dumps(job), encoding="utf-8")
-        (tree / "init").write_text(_INIT + (_SYSTEMD if systemd else _ALONE), encoding="utf-8")
+        (tree / "init").write_text(_INIT + (_SYSTEMD.format(disk=disk) if systemd else _ALONE), encoding="utf-8")
         (tree / "init").chmod(0o755)
         _archive(tree, ["find", ".", "-print0"], target)
 

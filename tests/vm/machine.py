@@ -31,6 +31,8 @@ _IN_TURNS = ("-accel", "tcg,thread=single", "-smp", "2")
 _AT_ONCE = ("-accel", "tcg,thread=multi", "-smp", "2")
 _COUNTING = ("-accel", "tcg,thread=single", "-smp", "1", "-icount", "shift=0,sleep=off")
 
+_DISK_BYTES = 64 << 20
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -41,17 +43,35 @@ class Outcome:
 
 def run(kernel: Kernel, suite: Suite, *, on_record: Callable[[Record], None]) -> Outcome:
     """SystemExit when it cannot even be started."""
+    with tempfile.TemporaryDirectory(prefix="nvi-vm-") as scratch:
+        if not suite.then:
+            return _boot(kernel, suite, suite.argv, None, on_record)
+        disk = Path(scratch) / "disk"
+        with disk.open("wb") as file:
+            file.truncate(_DISK_BYTES)
+        subprocess.run(["mkfs.ext4", "-q", disk], check=True)
+        first = _boot(kernel, suite, suite.argv, disk, on_record)
+        if first.problems:
+            return first
+        second = _boot(kernel, suite, suite.then, disk, on_record)
+    return Outcome(first.records + second.records, second.problems, first.console + second.console)
+
+
+def _boot(
+    kernel: Kernel, suite: Suite, argv: Sequence[str], disk: Path | None, on_record: Callable[[Record], None]
+) -> Outcome:
     root = root_of(kernel)
     release = release_of(kernel, root)
     secret = secrets.token_hex(16)
     with tempfile.TemporaryDirectory(prefix="nvi-vm-") as scratch:
         directory = Path(scratch)
-        job = {"secret": secret, "argv": suite.argv, "output": suite.output}
-        initrd = directory / "initrd"
-        job_image(root, release, build(root, release), job, directory / "job", systemd=suite.systemd)
+        job = {"secret": secret, "argv": argv, "output": suite.output}
+        initrd, part = directory / "initrd", directory / "job"
+        device = "/dev/nvme0n1" if disk else ""
+        job_image(root, release, build(root, release), job, part, systemd=suite.systemd, disk=device)
         with initrd.open("wb") as file:
-            for part in (base_image(root, release), directory / "job"):
-                subprocess.run(["cat", str(part)], stdout=file, check=True)
+            for each in (base_image(root, release), part):
+                subprocess.run(["cat", str(each)], stdout=file, check=True)
         options = " ".join([*_KERNEL, *(DEBUG if suite.debug else ()), *suite.parameters])
         command = [
             *("setpriv", "--pdeathsig", "KILL"),  # no guest outlives whoever asked for it
@@ -59,11 +79,17 @@ def run(kernel: Kernel, suite: Suite, *, on_record: Callable[[Record], None]) ->
             *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none"),
             *("-kernel", str(root / "boot" / f"vmlinuz-{release}"), "-initrd", str(initrd), "-append", options),
             *("-serial", f"file:{directory / 'console'}", "-serial", f"file:{directory / 'report'}"),
+            *(_disk(disk) if disk else ()),
         ]
         code = _follow(command, directory / "report", suite.timeout, on_record)
         console = (directory / "console").read_text(encoding="utf-8", errors="replace")
         records, problems = judge(code, (directory / "report").read_bytes(), secret, suite.timeout)
     return Outcome(records, problems, console)
+
+
+def _disk(image: Path) -> Sequence[str]:
+    """By NVMe: the kernels have its driver built in, as that of ext4."""
+    return ("-drive", f"file={image},format=raw,if=none,id=disk", "-device", "nvme,drive=disk,serial=disk")
 
 
 def _processors(suite: Suite) -> Sequence[str]:

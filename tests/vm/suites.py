@@ -17,6 +17,7 @@ class Suite:
     `icount`: the guest's clock counts instructions, one a nanosecond, on one CPU. So what is measured there does not
     depend on the load of the machine.
     `parameters`: of the kernel, besides. `systemd`: it boots the guest, as a gateway (tests/systemd/boot.sh).
+    `then`: what it does in a second boot. A gateway's spec and state are on a disk in both.
     """
 
     argv: tuple[str, ...]
@@ -27,6 +28,7 @@ class Suite:
     at_once: bool = False
     parameters: tuple[str, ...] = ()
     systemd: bool = False
+    then: tuple[str, ...] = ()
 
 
 def _netns(*names: str) -> tuple[str, ...]:
@@ -99,6 +101,15 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
         "races": Suite((*PYTEST, *_RACES), 2400, debug=True, at_once=True),
         # The operator as a service, beside systemd-networkd.
         "systemd": Suite((*PYTEST, "tests/systemd"), 3600, debug=False, parameters=_JOURNAL, systemd=True),
+        # Between two boots the power is lost.
+        "reboot": Suite(
+            (*PYTEST, "tests/reboot/test_before.py"),
+            1800,
+            debug=False,
+            parameters=_JOURNAL,
+            systemd=True,
+            then=(*PYTEST, "tests/reboot/test_after.py"),
+        ),
         # The operator with either dataplane: the same expectations.
         "scenarios": Suite(
             (*PYTEST, "--flow-cache", "both", "tests/ipsec", *_netns(*_SCENARIOS)), 21600, debug=False
