@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dhcpcd on an interface that has an address and a default route of somebody else, as an uplink with a fixed and a leased
+# dhcpcd on an interface that has an address and a default route of another program, as an uplink with a fixed and a leased
 # address: with the lease it deletes that default route, though its own has a worse metric, and the kernel's route to the
 # network. When it ends it takes its own routes along: the fixed address is left without a route to its own network. Default
 # routes by other interfaces stay.

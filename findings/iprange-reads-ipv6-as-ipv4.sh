@@ -2,7 +2,7 @@
 # FireHOL's iprange, which prepares block lists for ipset and nft, makes an IPv4 address of the first digits of an IPv6 one,
 # leaves out what follows a comma, reads zero-padded addresses (as some lists write them) as octal, and exits 0 with all of
 # them, also where it skips a line that it says it cannot read. So a list of IPv6 addresses blocks addresses in 0.0.0.0/8, and
-# one of 010.x addresses somebody else.
+# one of 010.x blocks other hosts.
 . "$(dirname "$0")/lib.sh"
 debian13 iprange=1.0.4+ds-2
 { inside13 iprange --version || true; } | sed -n 1p

@@ -71,10 +71,10 @@ def verify(given: Given) -> Iterator[Meter]:
 def idle_table(given: Given) -> Iterator[Meter]:
     """What of it is nftables: seen, and compared."""
     loaded = ours.load(given.files / "yaml")
-    wanted = ours.desired(loaded, ours.facts_for(loaded))
+    expected = ours.desired(loaded, ours.facts_for(loaded))
     with NftTableDriver(TABLE, remember=True) as table:
-        ours.seen(table, wanted)
-        yield Meter(timed(lambda: ours.seen(table, wanted)))
+        ours.seen(table, expected)
+        yield Meter(timed(lambda: ours.seen(table, expected)))
 
 
 # --------------------------------------------------------------------------- from outside
@@ -133,16 +133,16 @@ def edit_csv(given: Given) -> Iterator[Meter]:
 @contextmanager
 def _edits(given: Given, form: str, file: str, text: Callable[[Iterable[Entry]], str]) -> Iterator[Meter]:
     """The file is written beside, and takes the other's name: as editors do it. The clock runs from the rename."""
-    number, wanted = 0, b""
+    number, expected = 0, b""
     with TemporaryDirectory(prefix="nvibench-") as scratch:
         directory = shutil.copytree(given.files / form, Path(scratch, form))
         written = directory / f"{file}.new"
         with _running(directory) as daemon, Listener() as listener:
 
             def prepare() -> None:
-                nonlocal number, wanted
+                nonlocal number, expected
                 number += 1
-                wanted = _server(inputs.edited(given.size, number))
+                expected = _server(inputs.edited(given.size, number))
                 with written.open("w", encoding="utf-8") as opened:
                     opened.write(text(inputs.with_edit(given.size, number)))
                     opened.flush()
@@ -153,7 +153,7 @@ def _edits(given: Given, form: str, file: str, text: Callable[[Iterable[Entry]],
             def run() -> float:
                 started = time.perf_counter()
                 written.rename(directory / file)
-                return listener.comes(wanted) - started
+                return listener.comes(expected) - started
 
             yield Meter(run, lambda: _peak(daemon), lambda: usage.cpu(daemon.pid), prepare)
 

@@ -96,11 +96,11 @@ def _load_from(directory: Path) -> Iterator[Meter]:
 def verify(given: Given) -> Iterator[Meter]:
     """Whoever loaded it, the kernel holds the desired table. AssertionError otherwise."""
     loaded = load(given.files / "yaml")
-    wanted = desired(loaded, facts_for(loaded))
+    expected = desired(loaded, facts_for(loaded))
 
     def look() -> None:
         with NftTableDriver(TABLE) as driver:
-            left = plan(seen(driver, wanted), wanted)
+            left = plan(seen(driver, expected), expected)
             assert not left, f"the table differs: {left.steps}"
 
     yield Meter(timed(look))
@@ -110,12 +110,12 @@ def verify(given: Given) -> Iterator[Meter]:
 def read(given: Given) -> Iterator[Meter]:
     """Read with nothing remembered, and compared."""
     loaded = load(given.files / "yaml")
-    wanted = desired(loaded, facts_for(loaded))
+    expected = desired(loaded, facts_for(loaded))
     del loaded
     with NftTableDriver(TABLE) as driver:
 
         def work() -> None:
-            assert not plan(seen(driver, wanted), wanted)
+            assert not plan(seen(driver, expected), expected)
 
         yield Meter(timed(work))
 
@@ -125,10 +125,10 @@ def change(given: Given) -> Iterator[Meter]:
     """The change of an entry in a new spec; the table has been seen before. Not timed: the spec."""
     loaded = load(given.files / "yaml")
     facts = facts_for(loaded)
-    wanted = desired(loaded, facts)
+    expected = desired(loaded, facts)
     edits = itertools.count(1)
     with NftTableDriver(TABLE, remember=True) as driver:
-        assert not plan(seen(driver, wanted), wanted)
+        assert not plan(seen(driver, expected), expected)
 
         todo = Plan((), _EMPTY, _EMPTY)
 
@@ -141,8 +141,8 @@ def change(given: Given) -> Iterator[Meter]:
         yield Meter(timed(lambda: apply(driver, todo)), prepare=prepare)
 
 
-def seen(driver: NftTableDriver, wanted: HostState) -> HostState:
-    return HostState.of((driver.kind, table) for table in driver.observe(wanted))
+def seen(driver: NftTableDriver, expected: HostState) -> HostState:
+    return HostState.of((driver.kind, table) for table in driver.observe(expected))
 
 
 def map_of(entry: inputs.Entry) -> str:

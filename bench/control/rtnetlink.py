@@ -81,10 +81,10 @@ def observe(given: Given) -> Iterator[Meter]:
 
 @contextmanager
 def add_rules(given: Given) -> Iterator[Meter]:
-    wanted = list(zip(rule_priorities(given.size), destinations(given.size), strict=True))
+    rules = list(zip(rule_priorities(given.size), destinations(given.size), strict=True))
 
     def work() -> None:
-        for priority, net in wanted:
+        for priority, net in rules:
             source = net.partition("/")[0]
             ipr.rule("add", priority=priority, table=TABLE, src=source, src_len=32, protocol=_PROTOCOL)
 
@@ -94,10 +94,10 @@ def add_rules(given: Given) -> Iterator[Meter]:
 
 @contextmanager
 def add_routes(given: Given) -> Iterator[Meter]:
-    wanted, index = list(destinations(given.size)), socket.if_nametoindex(LAN)
+    networks, index = list(destinations(given.size)), socket.if_nametoindex(LAN)
 
     def work() -> None:
-        for net in wanted:
+        for net in networks:
             ipr.route("add", dst=net, table=TABLE, gateway=NEXT_HOP, oif=index, proto=_PROTOCOL, priority=1024)
 
     with IPRoute() as ipr:

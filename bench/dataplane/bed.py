@@ -124,14 +124,14 @@ class Bed:
         host.write("net/ipv6/conf/all/forwarding", "1")
 
     def one_to_one(self, clients: int) -> None:
-        """This variant shall have so few clients (a power of two), each with a public address of its own."""
+        """For a variant with so few clients (a power of two), each with a public address of its own."""
         self.clients = clients
         for n in (V4, V6):
             first = ip_network(n.public)
             self.translated[n.family] = first.supernet(new_prefix=first.max_prefixlen - (clients.bit_length() - 1))
 
     def untranslated(self) -> None:
-        """This variant shall not translate."""
+        """For a variant that does not translate."""
         self.translated = {4: None, 6: None}
 
     def sinks(self, family: int) -> None:

@@ -134,5 +134,5 @@ class _Predicting:
         return (
             (reply(self._machine, asked), "it predicts no answer")
             if asked
-            else ((), "of what it answers it said nothing")
+            else ((), "it predicted nothing of the packet that is answered")
         )

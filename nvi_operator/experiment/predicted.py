@@ -29,13 +29,13 @@ def _agrees(walk: Walk, result: ProbeResult) -> bool:
     arrived = result.arrived
     if not isinstance(walk.verdict, Forwarded) or arrived is None:
         return not isinstance(walk.verdict, Forwarded) and arrived is None
-    said, seen = walk.packet, arrived.packet
+    expected, seen = walk.packet, arrived.packet
     # A port that the spec names is that of several probes: of a second flow from it the kernel chooses another one.
     several = (result.probe.packet.source_port or 0) < FIRST_PORT
-    ports = bool(walk.chosen) or several or said.source_port == seen.source_port
+    ports = bool(walk.chosen) or several or expected.source_port == seen.source_port
     return (
         walk.verdict.interface == arrived.ifname
-        and (said.source, said.destination, said.destination_port)
+        and (expected.source, expected.destination, expected.destination_port)
         == (seen.source, seen.destination, seen.destination_port)
         and ports
     )

@@ -28,9 +28,9 @@ def check_assertions(classes: Classes) -> Iterator[InvariantResult]:
     """Each of the spec, in its order."""
     for number, assertion in enumerate(classes.spec.assert_):
         path: Path = ("spec", "assert", number)
-        said = tuple(dict.fromkeys(_check(classes, assertion, path)))
-        findings = tuple(each for each in said if isinstance(each, Violation))
-        unknown = tuple(each for each in said if isinstance(each, Unknown))
+        results = tuple(dict.fromkeys(_check(classes, assertion, path)))
+        findings = tuple(each for each in results if isinstance(each, Violation))
+        unknown = tuple(each for each in results if isinstance(each, Unknown))
         yield InvariantResult(f"assert {assertion.name}", sentence(assertion), "error", findings, unknown, path)
 
 

@@ -23,8 +23,8 @@ class Invariant:
     severity: Severity
     check: Callable[[ResolvedGateway], Iterator[Violation | Unknown]] | None = None
 
-    def result(self, said: Iterable[Violation | Unknown] = ()) -> InvariantResult:
-        distinct = tuple(dict.fromkeys(said))
+    def result(self, found: Iterable[Violation | Unknown] = ()) -> InvariantResult:
+        distinct = tuple(dict.fromkeys(found))
         findings = tuple(each for each in distinct if isinstance(each, Violation))
         unknown = tuple(each for each in distinct if isinstance(each, Unknown))
         return InvariantResult(self.name, self.what, self.severity, findings, unknown)

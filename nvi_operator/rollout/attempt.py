@@ -28,7 +28,7 @@ class Attempt:
     def __init__(self, history: History, revision: Revision, content: Content, say: Callable[[str], None]) -> None:
         self._history = history
         self._content = content
-        self._say_to, self._said = say, set[str]()
+        self._say_to, self._told = say, set[str]()
         self._began = time.monotonic()
         self._recorded = False  # or tried to
         self.revision = revision  # as it was recorded last; number 0 where it was not
@@ -68,8 +68,8 @@ class Attempt:
 
     def _say(self, text: str) -> None:
         """Once: a try is recorded twice."""
-        if text not in self._said:
-            self._said.add(text)
+        if text not in self._told:
+            self._told.add(text)
             self._say_to(text)
 
     def _stands(self) -> bool:

@@ -4,8 +4,9 @@ Its bridge is not in the spec, so packets of containers take one pass only. The 
 translates its source back: without these rules the answers of a published port leave by the default route of `main`,
 whichever uplink was asked.
 
-What containers ask of inside hosts their engine masquerades. The answers take one pass, too, in which conntrack knows
-them: in stage 2 they would be packets with an inside source on their way to an interface that the spec does not name.
+What containers ask of inside hosts their engine masquerades. The answers take one pass as well, in which conntrack
+knows them: in stage 2 they would be packets with an inside source on their way to an interface that the spec does not
+name.
 """
 
 from __future__ import annotations

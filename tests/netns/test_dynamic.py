@@ -60,7 +60,7 @@ def test_a_deprecated_address_keeps_its_flows_and_the_gateways_services(
 def test_the_kernel_learns_from_router_advertisements_unless_another_program_does(
     site: Site, gateway: GatewayHost, dynamic: str, tmp_path: Path
 ) -> None:
-    """networkd and dhcpcd set `accept_ra` to 0, for they learn by themselves. Nobody reports the setting."""
+    """networkd and dhcpcd set `accept_ra` to 0, for they learn by themselves. No event reports the setting."""
     path = Path("/proc/sys/net/ipv6/conf/wan0/accept_ra")
     accepts = lambda: site.gateway.call(path.read_text).strip()  # noqa: E731
     before = accepts()

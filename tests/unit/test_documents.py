@@ -14,8 +14,9 @@ from nvi_operator.language.load.loader import load_texts
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("docs", "examples", "findings", "bench", "kmod")
 PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
+CODE = {"nvi_operator": "*.py", "bench": "*.py", "findings": "*.sh", "kmod": "*.[ch]"}
 GENERATED = {ROOT / "docs/spec.md", ROOT / "docs/benchmarks.md"}
-WORDS = re.compile(r"\b(anew|of ours|are ours|somebody|nobody|lent)\b|, too(?=[.,;:)]|$)", re.IGNORECASE)
+WORDS = re.compile(r"\b(anew|of ours|are ours|somebody|nobody|lent|shall not)\b|, too(?=[.,;:)]|$)", re.IGNORECASE)
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -64,6 +65,14 @@ def test_words_are_plain(page: Path) -> None:
     if page not in GENERATED:
         lines = enumerate(prose(page).splitlines(), 1)
         assert [f"{number}: {line}" for number, line in lines if WORDS.search(line)] == []
+
+
+def test_words_in_code_are_plain() -> None:
+    found = []
+    for file in (file for folder, name in CODE.items() for file in (ROOT / folder).rglob(name)):
+        lines = enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        found += [f"{file.relative_to(ROOT)}:{number}: {line}" for number, line in lines if WORDS.search(line)]
+    assert found == []
 
 
 def test_the_first_spec_that_a_reader_sees_is_valid() -> None:

@@ -116,5 +116,5 @@ def _run(check: Check, programs: Path) -> str:
         return f"not done within {check.within:g} s"
     except OSError as error:
         return f"{programs / name}: {error.strerror or error}"
-    said = (done.stderr or done.stdout).decode(errors="replace").strip().partition("\n")[0][:_LONGEST]
-    return "" if done.returncode == 0 else f"exit code {done.returncode}" + (f": {said}" if said else "")
+    output = (done.stderr or done.stdout).decode(errors="replace").strip().partition("\n")[0][:_LONGEST]
+    return "" if done.returncode == 0 else f"exit code {done.returncode}" + (f": {output}" if output else "")

@@ -165,13 +165,13 @@ _FIRST_OWN = 4000  # LIBBPF_ERRNO__START: codes of libbpf's own
 
 
 def _refused(what: str, code: int) -> NviError:
-    said = "".join(_words)
+    output = "".join(_words)
     _words.clear()
-    if _BEGIN_LOG in said:
-        log = said.partition(_BEGIN_LOG)[2].partition(_END_LOG)[0]
+    if _BEGIN_LOG in output:
+        log = output.partition(_BEGIN_LOG)[2].partition(_END_LOG)[0]
         words = log.strip().splitlines()[-_MOST_WORDS:]
     else:
-        words = [line.removeprefix("libbpf: ") for line in said.splitlines()[:_MOST_WORDS]]
+        words = [line.removeprefix("libbpf: ") for line in output.splitlines()[:_MOST_WORDS]]
     text = f"{what}: {os.strerror(code) if code < _FIRST_OWN else 'not a valid object file'}"
     if code == errno.EPERM:
         return CapabilityError(

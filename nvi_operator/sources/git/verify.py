@@ -91,8 +91,8 @@ def signer(what: str, code: int, output: str) -> str:
         hint = "sign it with a key that is in force, or change spec.signatures.keyring"
     elif unknown := _SSH_UNKNOWN.search(output):
         time = _SSH_TIME.search(output)
-        said = f"{time[1]} at the time of the commit" if time else "is not in allowedSigners"
-        why = f"{unknown[1]} {said}"
+        state = f"{time[1]} at the time of the commit" if time else "is not in allowedSigners"
+        why = f"{unknown[1]} {state}"
         hint = "add the key to the file of spec.signatures.allowedSigners, if its owner may change this gateway"
     elif "Could not verify signature" in output:
         why = "its SSH signature does not match, or the key is revoked, or not for git"

@@ -160,7 +160,7 @@ def test_a_program_that_hangs_is_ended_with_its_children_and_the_loop_never_wait
 def test_no_program_is_killed_before_those_that_it_started(
     program: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kernel wakes what is stopped of a process group that nobody is left to look after."""
+    """The kernel continues the stopped processes of a group that is orphaned."""
     station = Station(EventHook(program("sh -c 'sh -c \"sleep 1000 & : > ready; wait\" & wait' & wait")))
     station.tell(DOWN)
     station.until((tmp_path / "ready").exists, "the hook")

@@ -134,8 +134,8 @@ def test_a_change_is_told_in_packets(name: str) -> None:
     assert expected or found == []
 
 
-def test_of_own_packets_only_those_that_somebody_may_answer_are_told() -> None:
-    """Behind an uplink there is nobody with the gateway's own addresses, though packets to them leave by it."""
+def test_of_own_packets_only_those_that_a_host_may_answer_are_told() -> None:
+    """Behind an uplink no host has the gateway's own addresses, though packets to them leave by it."""
     forward = "  forwards: { mail: { ports: 25/tcp, at: 198.51.101.3, to: 192.168.1.25 } }\n"
     head = HEAD.replace("addresses: 198.51.100.2", "addresses: 198.51.100.2, routed: 198.51.101.0/29")
     by_b = head.replace(", default: true", "").replace("isp-b: {", "isp-b: { default: true,")
