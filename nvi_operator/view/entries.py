@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -142,15 +143,15 @@ def _does(effect: Effect, verb: _Verb) -> str:
     if effect.action in _WHOLE:
         return _phrases(effect.added, verb.does) or _phrases(effect.removed, verb.did)
     changed, removed, added = _compared(effect)
-    parts = [f"{_subject(new)} {verb.now} {new.value}, no longer {verb.to}{old.value}" for old, new in changed]
-    parts = [_few(parts, _FACTS), _phrases(added, verb.now), _phrases(removed, verb.no_longer)]
+    moved = _replaced(changed, "{new}, no longer " + verb.to + "{old}")
+    parts = [_phrases(moved, verb.now), _phrases(added, verb.now), _phrases(removed, verb.no_longer)]
     return "; ".join(filter(None, parts)) or _counts(effect)
 
 
 def _does_not(effect: Effect, verb: _Verb) -> str:
     changed, unknown, missing = _compared(effect)
-    parts = [f"{_subject(new)} {verb.does} {old.value} instead of {new.value}" for old, new in changed]
-    parts = [_few(parts, _FACTS), _phrases(missing, verb.does_not), _phrases(unknown, verb.does)]
+    moved = _replaced(changed, "{old} instead of {new}")
+    parts = [_phrases(moved, verb.does), _phrases(missing, verb.does_not), _phrases(unknown, verb.does)]
     return "; ".join(filter(None, parts)) or _counts(effect, drift=True)
 
 
@@ -189,11 +190,17 @@ def _compared(effect: Effect) -> tuple[list[tuple[Fact, Fact]], list[Fact], list
     return changed, removed, added
 
 
-def _subject(fact: Fact) -> str:
-    return f"{fact.what} on {fact.place}" if fact.place else fact.what
+def _replaced(changed: Iterable[tuple[Fact, Fact]], words: str) -> Iterator[Fact]:
+    """A fact for each place, whose value is `words` with its new and old values, of both families."""
+    at: dict[tuple[str, str], list[tuple[Fact, Fact]]] = {}
+    for old, new in changed:
+        at.setdefault((new.what, new.place), []).append((old, new))
+    for pairs in at.values():
+        was, now = (_few((fact.value for fact in side), _FACTS, " and ") for side in zip(*pairs, strict=True))
+        yield replace(pairs[0][1], value=words.format(old=was, new=now))
 
 
-def _phrases(facts: Sequence[Fact], verb: str) -> str:
+def _phrases(facts: Iterable[Fact], verb: str) -> str:
     """`80/tcp, 443/tcp on isp-a, isp-b go to 192.168.1.80`: what has the same places and values is told together."""
     values: dict[tuple[str, str], list[str]] = {}
     for fact in facts:

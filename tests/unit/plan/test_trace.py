@@ -87,6 +87,26 @@ def test_what_a_server_beside_its_clients_needs_is_no_entry_of_its_own() -> None
     assert not any("static" in line for line in made)
 
 
+def test_another_server_is_told_once_for_all_uplinks_and_both_families() -> None:
+    uplinks = (
+        "{ isp-a: { addresses: [203.0.113.2, 2001:db8:a::2], nextHop: [203.0.113.1, 2001:db8:a::1] }, "
+        "isp-b: { interface: wan1, addresses: [198.51.100.2, 2001:db8:b::2], "
+        "nextHop: [198.51.100.1, 2001:db8:b::1] } }"
+    )
+    data = yaml.safe_load(BASE)
+    data["interfaces"]["lan0"]["networks"] = ["192.168.1.0/24", "fd00:1::/64"]
+    for name, uplink in yaml.safe_load(uplinks).items():
+        data["uplinks"][name] = data["uplinks"].get(name, {}) | uplink
+    old, new = (
+        topology_of(GatewaySpec.model_validate(data | {"forwards": {"web": {"ports": "443/tcp", "to": to}}}))
+        for to in (["192.168.1.80", "fd00:1::80"], ["192.168.1.81", "fd00:1::81"])
+    )
+    servers = "192.168.1.81 and fd00:1::81, no longer to 192.168.1.80 and fd00:1::80"
+    assert lines(steps(old, new)) == [f"~ forward web: 443/tcp on isp-a, isp-b now goes to {servers}"]
+    there = "192.168.1.80 and fd00:1::80 instead of 192.168.1.81 and fd00:1::81"
+    assert lines(steps(old, new), drift=True) == [f"~ forward web: 443/tcp on isp-a, isp-b goes to {there}"]
+
+
 EDITS: dict[str, tuple[Topology, list[str]]] = {
     "a-redirect": (
         edited(redirects="{dns: {ports: 53/udp, to: 192.168.1.53}, ntp: {in: lan0, ports: 123/udp, to: self}}"),
