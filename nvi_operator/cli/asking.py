@@ -27,7 +27,7 @@ def asks() -> bool:
 
 
 def ask_about_flows(arguments: Namespace, kernel: AnyKernel, compiler: Compiler) -> None:
-    """Where the spec ends flows that lose their translation, and there are any. Raises NviError."""
+    """Where the spec ends live flows that lose their translation, and there are any. Raises NviError."""
     from nvi_operator.reconcile.cycle import dry_run
     from nvi_operator.reconcile.flows import with_stranded
     from nvi_operator.view.plan import stranded_lines
@@ -35,6 +35,6 @@ def ask_about_flows(arguments: Namespace, kernel: AnyKernel, compiler: Compiler)
     if arguments.yes or not asks() or compiler.spec is None or compiler.spec.stranded_flows != "end":
         return
     found = with_stranded(kernel, compiler, dry_run(kernel, compiler)).stranded
-    if any(each.flows for each in found):
-        print("\n".join(stranded_lines(found)), file=sys.stderr)
+    if live := [each for each in found if each.live and each.flows]:
+        print("\n".join(stranded_lines(live)), file=sys.stderr)
         ask(arguments, "End these flows?")

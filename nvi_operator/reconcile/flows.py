@@ -34,7 +34,7 @@ def with_stranded(kernel: FlowKernel, compiler: Compiler, plan: Plan, *, end: bo
     found: list[StrandedCount] = []
     waiting: set[Network] = set()
     for question in asked.questions():
-        ended = 0 if end else None
+        ended, live = 0 if end else None, not question.unanswered
         tally = _Tally(asked, question)
         try:
             stranded = tally.of(kernel.tracked_flows(question))
@@ -43,12 +43,12 @@ def with_stranded(kernel: FlowKernel, compiler: Compiler, plan: Plan, *, end: bo
             for _ in stranded:
                 pass
         except NviError as error:  # the gateway is as it should be all the same
-            found.append(StrandedCount(f"{question.why}: {error.message}", tally.stranded, ended))
+            found.append(StrandedCount(f"{question.why}: {error.message}", tally.stranded, ended, live))
             continue
         if question.lost and question.translated and tally.others:
             waiting.add(question.translated)
         if tally.stranded:
-            found.append(StrandedCount(question.why, tally.stranded, ended))
+            found.append(StrandedCount(question.why, tally.stranded, ended, live))
     if end:
         compiler.lost = frozenset(waiting)
     return replace(plan, stranded=tuple(found))

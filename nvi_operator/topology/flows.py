@@ -48,8 +48,11 @@ class FlowQuestion:
 
 @dataclass(frozen=True)
 class StrandedCount:
-    """Flows that were found stranded, in numbers. `ended` of them were deleted; None: nothing was tried."""
+    """Flows that were found stranded, in numbers. `ended` of them were deleted; None: nothing was tried. `live`: were
+    they answered?
+    """
 
     why: str
     flows: int
     ended: int | None = None
+    live: bool = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import socket
 import stat
 import subprocess
 import sys
@@ -223,3 +224,12 @@ def test_an_apply_that_ends_live_flows_asks_at_a_terminal(site: Site, gateway: G
         code, said = answered(gateway, b"y\n", "apply", gateway.spec(WITHOUT_WEB))
         assert (code, b"1 ended" in said) == (0, True), said
     assert b"End these flows?" not in answered(gateway, b"", "apply", gateway.spec(spec()))[1], "none is live"
+
+
+def test_an_apply_asks_nothing_about_flows_that_no_one_has_answered(site: Site, gateway: GatewayHost) -> None:
+    gateway.apply(spec())
+    with site.far.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"hello\n", ("203.0.113.2", 5060))
+        forward = "  forwards:\n    sip: { at: isp-a, ports: 5060/udp, to: 192.168.1.80 }\n"
+        code, said = answered(gateway, b"n\n", "apply", gateway.spec(spec().replace("  forwards:\n", forward)))
+    assert (code, b": 1 ended" in said, b"End these flows?" in said) == (0, True, False), said
