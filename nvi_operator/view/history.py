@@ -32,11 +32,16 @@ def history_table(revisions: Sequence[Revision], width: int | None) -> Iterator[
                 ", ".join(filter(None, (each.result.value, each.standing.value))),
                 str(each.steps),
                 f"{each.seconds * 1000:.0f} ms",
-                each.origin.commit[:7] if each.origin else "",
+                _abbreviated(each.origin.commit) if each.origin else "",
                 _remark(each)[:_LONGEST],
             )
         )
     yield from table.drawn(width)
+
+
+def _abbreviated(commit: str) -> str:
+    """With the `+` of a directory that differed from it."""
+    return commit[:7] + ("+" if commit.endswith("+") else "")
 
 
 def _remark(revision: Revision) -> str:

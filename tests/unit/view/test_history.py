@@ -40,6 +40,11 @@ def test_so_it_is_with_a_commit_and_a_remark() -> None:
     assert max(map(len, lines)) <= 80
 
 
+def test_a_commit_that_its_directory_differed_from_keeps_its_mark() -> None:
+    edited = replace(FROM_GIT, origin=Origin("c0ffee0+"))
+    assert "c0ffee0+" in lines_of(history_table([edited], 80))[2]
+
+
 def test_a_line_of_its_plan_that_is_too_long_hangs_behind_its_sign() -> None:
     lines = lines_of(revision_text(APPLIED, 80))
     assert lines[-3:] == [
