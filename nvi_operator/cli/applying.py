@@ -56,12 +56,12 @@ def apply(
         held = None
         if of is not None and lock.instance() is not None:
             held = Held(0, "", ReturnTarget(of, content), f"rolled back to revision {of}")
-        attempt = context.attempt(history, content, of=of)
-        _run_prechecks(spec, attempt, force=arguments.force)
+        _run_prechecks(spec, context.attempt(history, content, of=of), force=arguments.force)
         health = context.health(spec)
-        with spinner("applying and verifying"), Kernel(spec.numbers, lock=lock) as kernel:
+        with Kernel(spec.numbers, lock=lock) as kernel:
             kernel.health = health
             ask_about_flows(arguments, kernel, compiler)
+            attempt = context.attempt(history, content, of=of)  # its time begins once the question is answered
 
             def refuse(plan: Plan) -> None:
                 if not arguments.force:
@@ -71,7 +71,8 @@ def apply(
 
             under_lock = _UnderLock(decisions, history, trial, held, refuse)
             around = Around(under_lock.before, under_lock.accept, trial, under_lock.failed, under_lock.done)
-            outcome = reconcile_once(kernel, compiler, attempt, around)
+            with spinner("applying and verifying"):
+                outcome = reconcile_once(kernel, compiler, attempt, around)
             outcome.raise_failure()
             warn(kernel.warnings)
         if under_lock.failed_check:

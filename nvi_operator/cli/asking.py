@@ -31,10 +31,12 @@ def ask_about_flows(arguments: Namespace, kernel: AnyKernel, compiler: Compiler)
     from nvi_operator.reconcile.cycle import dry_run
     from nvi_operator.reconcile.flows import with_stranded
     from nvi_operator.view.plan import stranded_lines
+    from nvi_operator.view.progress import spinner
 
     if arguments.yes or not asks() or compiler.spec is None or compiler.spec.stranded_flows != "end":
         return
-    found = with_stranded(kernel, compiler, dry_run(kernel, compiler)).stranded
+    with spinner("comparing with the kernel"):  # over before the question, which it would hide
+        found = with_stranded(kernel, compiler, dry_run(kernel, compiler)).stranded
     if live := [each for each in found if each.live and each.flows]:
         print("\n".join(stranded_lines(live)), file=sys.stderr)
         ask(arguments, "End these flows?")

@@ -26,6 +26,16 @@ from tests.netns.test_history import WITHOUT_WEB
 
 pytestmark = pytest.mark.netns
 
+# nvictl that shows at once what it is busy with.
+AT_ONCE = """
+import sys
+from nvi_operator.cli import main
+from nvi_operator.view import progress
+
+progress.SECONDS = 0.0
+sys.exit(main())
+"""
+
 USER: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": [], "capture_output": True, "text": True}
 
 
@@ -174,15 +184,18 @@ def test_a_saved_state_gives_the_plan_of_the_gateway_to_a_user_elsewhere(gateway
 
 def answered(gateway: GatewayHost, answer: bytes, *arguments: object) -> tuple[int, bytes]:
     """The exit code of nvictl at a terminal, and what stood there."""
-    command = [sys.executable, "-m", "nvi_operator", *map(str, arguments), "--netns", gateway.host.netns]
+    command = [sys.executable, "-c", AT_ONCE, *map(str, arguments), "--netns", gateway.host.netns]
     ours, theirs = pty.openpty()
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+    at_xterm = os.environ | {"TERM": "xterm"}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=at_xterm) as process:
         os.close(theirs)
-        os.write(ours, answer)
-        said = bytearray()
+        said, asked = bytearray(), False
         try:
             while part := os.read(ours, 4096):
                 said += part
+                if b"? " in said and not asked:
+                    asked = True
+                    os.write(ours, answer)
         except OSError:  # the other end is closed
             pass
     os.close(ours)
@@ -223,6 +236,7 @@ def test_an_apply_that_ends_live_flows_asks_at_a_terminal(site: Site, gateway: G
         assert not gateway.differences(spec())
         code, said = answered(gateway, b"y\n", "apply", gateway.spec(WITHOUT_WEB))
         assert (code, b"1 ended" in said) == (0, True), said
+        assert b"End these flows? [y/N] y\r\n" in said, "nothing is drawn over the question"
     assert b"End these flows?" not in answered(gateway, b"", "apply", gateway.spec(spec()))[1], "none is live"
 
 
