@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# ARP of two hosts that share an address, as a pair of gateways, is let in by the MAC address of each. To delete the rule of the one,
-# `arptables -D ... --source-mac` with its MAC address, deletes the first rule for that IP address, that of the other, and exits 0: neither MAC
-# addresses nor the operation count when rules are compared. A rule for replies is deleted as that for requests, and a
+# Two hosts share an address, as a pair of gateways does, and a rule for the MAC address of each lets its ARP in. `arptables -D ...
+# --source-mac` with the MAC address of one deletes the first rule for that IP address, which is that of the other, and exits 0: neither
+# MAC addresses nor the operation count when rules are compared. A rule for replies is deleted as that for requests, and a
 # rule that has no MAC address as that for one.
 . "$(dirname "$0")/lib.sh"
 deb iptables=1.8.9-2 libxtables12=1.8.9-2 libnftnl11=1.2.4-2 libmnl0=1.0.4-3

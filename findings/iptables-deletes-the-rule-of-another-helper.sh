@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Two rules accept what connection tracking helpers expect, one for ftp and one for sip. `iptables -D ... -m helper --helper sip` deletes
 # the first, that for ftp, and exits 0; `-C` finds a rule for a helper that no rule names. When rules are compared the name does not
-# count. So is it with `-m connlabel --label 1` and the same with `--set`, of which one only looks at a label and the other writes it.
+# count. The same holds for `-m connlabel --label 1` and the same with `--set`, of which one only looks at a label and the other writes it.
 # ebtables goes further: of the conditions of spanning tree none counts, not even their negation.
 . "$(dirname "$0")/lib.sh"
 deb iptables=1.8.9-2 libxtables12=1.8.9-2 nftables=1.0.6-2+deb12u2 libnftables1=1.0.6-2+deb12u2 libnftnl11=1.2.4-2 libmnl0=1.0.4-3

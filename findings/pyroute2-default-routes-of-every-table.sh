@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `get_default_routes()` of pyroute2 has a parameter for the table, `main` if not given, and pays no heed to it: it returns the default
+# `get_default_routes()` of pyroute2 has a parameter for the table, `main` if not given, and ignores it: it returns the default
 # routes of every table, and whoever takes the first one gets that of a table which few packets are led to. An `unreachable`
 # default is one of them; `get_routes(table=...)`, from the same class, keeps to its table.
 . "$(dirname "$0")/lib.sh"
