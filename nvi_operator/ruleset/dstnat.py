@@ -63,7 +63,7 @@ def dstnat_chains(topology: Topology, maps: Mapping[Family, Sequence[ForwardMap]
         rules += twice_rules("dnat", topology, family)
         rules += limited_rules("dnat", topology, family)
         chosen = [
-            (rule, (*_conditions(topology, rule), *_to(servers[rule], shared)))
+            (rule, (*is_asked_for(topology, rule), Count(rule.counter), *_to(servers[rule], shared)))
             for rule in topology.forward_rules
             if rule.public.version == family
         ]
@@ -108,7 +108,8 @@ def _from_uplinks(topology: Topology) -> Match:
     return f.one_of(f.IIFNAME, topology.uplink_ifnames)
 
 
-def _conditions(topology: Topology, rule: ForwardRule) -> Iterator[Statement]:
+def is_asked_for(topology: Topology, rule: ForwardRule) -> Iterator[Match]:
+    """Is a packet for one of the servers of this rule?"""
     family: Family = rule.public.version
     if not rule.hairpin:
         yield _from_uplinks(topology)
@@ -122,7 +123,6 @@ def _conditions(topology: Topology, rule: ForwardRule) -> Iterator[Statement]:
         yield f.of_services((rule.service,))
     if rule.protocol:
         yield Match(f.L4PROTO, "==", protocol_value(rule.protocol))
-    yield Count(rule.counter)
 
 
 def _servers(rule: ForwardRule) -> Nat:

@@ -75,9 +75,8 @@ def counters(topology: Topology) -> frozenset[str]:
 
 
 def limited_rules(kind: NatKind, topology: Topology, family: Family) -> Iterator[Rule]:
-    """1:1 NAT for packets to and from some networks only; entries that depend on the in-interface come first."""
-    limited = [entry for entry in topology.statics if entry.limited and entry.real.version == family]
-    for entry in sorted(limited, key=lambda entry: not entry.askers):
+    """1:1 NAT for packets to and from some networks only."""
+    for entry in limited_entries(topology, family):
         if kind == "dnat":
             yield (*is_asked_for(entry, family), network_nat(kind, family, entry.mapped, entry.real))
             continue
@@ -86,6 +85,12 @@ def limited_rules(kind: NatKind, topology: Topology, family: Family) -> Iterator
         nat = network_nat(kind, family, entry.real, entry.mapped)
         for there in [_behind(topology, asker, family) for asker in entry.askers] or [()]:
             yield (*source, *there, *far, nat)
+
+
+def limited_entries(topology: Topology, family: Family) -> list[StaticEntry]:
+    """In the order in which they are asked: those that depend on the in-interface come first."""
+    limited = [entry for entry in topology.statics if entry.limited and entry.real.version == family]
+    return sorted(limited, key=lambda entry: not entry.askers)
 
 
 def is_asked_for(entry: StaticEntry, family: Family) -> Iterator[Match]:

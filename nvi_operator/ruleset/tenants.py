@@ -23,11 +23,12 @@ from nvi_operator.nft.ast import (
     Vmap,
 )
 from nvi_operator.nft.values import network_value, ports_value, protocol_value
+from nvi_operator.ruleset import dstnat, netmap
 from nvi_operator.ruleset import fields as f
-from nvi_operator.ruleset.netmap import is_asked_for
 from nvi_operator.ruleset.redirects import redirected_tenants
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import ORIGIN_MASK, ORIGIN_SHIFT, TARGET_MASK, TENANTS
+from nvi_operator.topology.rules import ForwardRule, StaticEntry
 
 
 def tenant_chains(topology: Topology) -> Iterator[Chain]:
@@ -43,11 +44,16 @@ def tenant_chains(topology: Topology) -> Iterator[Chain]:
     new = Match(f.CT_STATE, "in", frozenset({"new"}))
     rules: list[Rule] = [(new, Vmap(f.IIFNAME, origins))]
     for family in topology.families:
-        # The most specific last: it overrides the others.
+        # What `dstnat` asks first comes last: it overrides the others.
+        of_some = [rule for rule in reversed(topology.forward_rules) if _by_rule(rule, family)]
         rules.append((new, Vmap(f.daddr(family), SetRef(f"tenant_of_address_{family}"))))
+        rules += (_to(topology, rule) for rule in of_some if rule.is_of_everything)
         rules.append((new, Vmap(f.protocol_key(family), SetRef(f"tenant_of_protocol_{family}"))))
         rules.append((new, Vmap(f.service_range_key(family), SetRef(f"tenant_of_service_{family}"))))
-        rules += _by_asker(topology, family)
+        rules += (_to(topology, rule) for rule in of_some if not rule.is_of_everything)
+        rules += (
+            _to(topology, entry) for entry in reversed(netmap.limited_entries(topology, family)) if entry.tenant
+        )
         rules += redirected_tenants(topology, family)
     yield Chain("tenants", Hook("filter", "prerouting", TENANTS), tuple(rules))
     for tenant in topology.tenants:
@@ -57,13 +63,19 @@ def tenant_chains(topology: Topology) -> Iterator[Chain]:
         yield Chain(f"to_{tenant.label}", None, ((target,),))
 
 
-def _by_asker(topology: Topology, family: Family) -> Iterator[Rule]:
-    """These rules come last and override the maps: an alias for some interfaces precedes the one for all others."""
+def _by_rule(rule: ForwardRule, family: Family) -> bool:
+    """Does the tenant of a flow to this address and service depend on more than these?"""
+    return bool(rule.tenant and rule.conditional and rule.public.version == family)
+
+
+def _to(topology: Topology, entry: ForwardRule | StaticEntry) -> Rule:
+    """The tenant of what is for some packets only. Others to the same address may be for another tenant."""
     labels = {tenant.number: tenant.label for tenant in topology.tenants}
-    for entry in topology.statics:
-        if entry.askers and entry.tenant and entry.mapped.version == family:
-            jump = Verdict("jump", f"to_{labels[entry.tenant]}")
-            yield (Match(f.CT_STATE, "in", frozenset({"new"})), *is_asked_for(entry, family), jump)
+    if isinstance(entry, ForwardRule):
+        matches = dstnat.is_asked_for(topology, entry)
+    else:
+        matches = netmap.is_asked_for(entry, entry.mapped.version)
+    return (Match(f.CT_STATE, "in", frozenset({"new"})), *matches, Verdict("jump", f"to_{labels[entry.tenant]}"))
 
 
 def tenant_maps(topology: Topology) -> Iterator[NamedSet]:
@@ -85,7 +97,7 @@ def tenant_maps(topology: Topology) -> Iterator[NamedSet]:
                 else:
                     addresses[(str(entry.public),)] = jump
         for rule in topology.forward_rules:
-            if rule.tenant and rule.public.version == family:
+            if rule.tenant and not rule.conditional and rule.public.version == family:
                 jump = Verdict("jump", f"to_{labels[rule.tenant]}")
                 if rule.service:
                     ports = ports_value(rule.service.ports)
@@ -95,7 +107,7 @@ def tenant_maps(topology: Topology) -> Iterator[NamedSet]:
                 else:
                     addresses[(str(rule.public),)] = jump
         for static in topology.statics:
-            if static.tenant and not static.askers and static.mapped.version == family:
+            if static.tenant and not static.limited and static.mapped.version == family:
                 addresses[(network_value(static.mapped),)] = Verdict("jump", f"to_{labels[static.tenant]}")
         yield _verdict_map(f"tenant_of_service_{family}", f.service_types(family), services)
         yield _verdict_map(f"tenant_of_protocol_{family}", f.protocol_types(family), protocols, interval=False)

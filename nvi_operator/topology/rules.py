@@ -170,6 +170,11 @@ class ForwardRule:
         return not (self.service or self.protocol)
 
     @property
+    def conditional(self) -> bool:
+        """Is it of some packets only, of those that are sent to its address and service?"""
+        return bool(self.clients or self.source_services or self.dscps or self.mark)
+
+    @property
     def counter(self) -> str:
         return f"dnat_{identifier(self.name)}"
 

@@ -12,6 +12,16 @@ pytestmark = pytest.mark.netns
 
 EXAMPLE = (ROOT / "examples/tenants/gateway.yaml").read_text()
 ENDS = (("192.168.1.10", "192.168.1.80"), ("fd00:1::10", "fd00:1::80"))
+FOR_SOME = """\
+  forwards:
+    red-web: {tenant: red, at: 203.0.113.18, ports: 443/tcp, to: 192.168.1.80, from: 192.0.2.0/24}
+    blue-web: {tenant: blue, at: 203.0.113.18, ports: 443/tcp, to: 192.168.1.80, from: 203.0.113.0/29}
+    red-ports: {tenant: red, at: 203.0.113.18, ports: 8000-8100/tcp, to: 192.168.1.80, from: 192.0.2.0/24}
+    blue-port: {tenant: blue, at: 203.0.113.18, ports: 8050/tcp, to: 192.168.1.80, from: 203.0.113.0/29}
+  static:
+    red-server: {tenant: red, address: 192.168.1.80, as: 203.0.113.20}
+    red-hosts: {tenant: red, address: 192.168.1.10/31, as: 203.0.113.20/31, to: 203.0.113.0/29}
+"""
 COUNT = """\
 table inet lab {
     counter arrived {}
@@ -70,4 +80,20 @@ def test_the_gateway_itself_answers_the_tenant_that_asks(tenant_site: Site, data
                 assert client.connect(own, 53, protocol=protocol).by == "gw"
                 with pytest.raises(AssertionError, match="refused"):
                     client.connect(own, 54, protocol=protocol)
+    assert site.leaks() == 0
+
+
+def test_clients_of_one_address_reach_the_tenant_whose_entry_is_for_them(tenant_site: Site, dataplane: str) -> None:
+    """By a forward, and by 1:1 NAT of a prefix that has a single address of another entry within it."""
+    site, gateway = tenant_site, GatewayHost(tenant_site.gateway)
+    spec = EXAMPLE.replace("spec:\n", f"spec:\n  dataplane: {dataplane.replace('mark', 'auto')}\n")
+    gateway.apply(spec.partition("  forwards:\n")[0] + FOR_SOME)
+    for name in ("red-server", "blue-server", "red-client"):
+        for port in (443, 8050):
+            site[name].serve(port)
+    neighbour = site.isps["isp-a"].host
+    for public, by in (("203.0.113.18", "blue-server"), ("203.0.113.20", "red-client")):
+        for port in (443, 8050):
+            assert site.far.connect(public, port, source=site.far.address).by == "red-server"
+            assert neighbour.connect(public, port, source="203.0.113.1").by == by
     assert site.leaks() == 0
