@@ -75,10 +75,29 @@ def find_delegated(spec: GatewaySpec, facts: Facts, note: Note) -> Delegated:
                 f"uplink {name}: delegated: {others[0]} may be of any of several ISPs: name the prefix that this one "
                 "delegates from, in place of auto"
             )
-        found[name] = tuple(sorted(dict.fromkeys(own), key=order))
-        if not own:
+        owners = {prefix: _owner_of_any(prefix, name, spec, found) for prefix in dict.fromkeys(own)}
+        for prefix, owner in owners.items():
+            if owner is not None:
+                note(
+                    f"uplink {name}: delegated: {prefix} overlaps what uplink {owner} has, and packets follow their "
+                    f"source: {name} does without it; name the prefix that its ISP delegates from"
+                )
+        found[name] = tuple(sorted((prefix for prefix, owner in owners.items() if owner is None), key=order))
+        if not found[name]:
             note(f"uplink {name}: delegated: there is no prefix now; what is to be a part of it waits for one")
     return Delegated(found)
+
+
+def _owner_of_any(
+    prefix: Network, name: str, spec: GatewaySpec, found: Mapping[str, Sequence[Network]]
+) -> str | None:
+    """Another uplink that has addresses in it. `main` may refuse what is routed here, and no client wrote that."""
+    for other, uplink in sorted(spec.uplinks.items()):
+        written = () if uplink.addresses == "auto" else uplink.addresses
+        others = (*(uplink.routed or ()), *found.get(other, ()))
+        if other != name and (any(a in prefix for a in written) or any(prefix.overlaps(n) for n in others)):
+            return other
+    return None
 
 
 def delegated_networks(spec: GatewaySpec, delegated: Delegated, note: Note) -> Mapping[str, tuple[Network, ...]]:

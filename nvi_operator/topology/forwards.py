@@ -74,15 +74,15 @@ def resolve_forwards(
                 else:
                     rules += _rules(name, forward, public, targets, family, tenant)
     ambiguous_publics = _ambiguous_publics(publics, uplinks)
-    lost = _lost(entries, ambiguous_publics) if ambiguous_publics else frozenset()
+    suppressed: tuple[str, ...] = ()
+    if ambiguous_publics:
+        entries, rules, suppressed = _without_lost(entries, rules, ambiguous_publics)
     return {
-        "forwards": tuple(entry for number, entry in enumerate(entries) if number not in lost)
-        if lost
-        else tuple(entries),
+        "forwards": tuple(entries),
         "forward_rules": tuple(rules),
         "servers": tuple(servers),
         "ambiguous_publics": ambiguous_publics,
-        "suppressed_forwards": tuple(dict.fromkeys(entries[number].name for number in sorted(lost))),
+        "suppressed_forwards": suppressed,
         "forwards_elsewhere": tuple(elsewhere),
     }
 
@@ -97,7 +97,7 @@ def resolve_forwards_again(
 ) -> ResolvedForwards:
     """The same on other facts. They may be a million: only those that depend on what differs are resolved again."""
     same_uplinks = _for_forwards(before.uplinks) == _for_forwards(uplinks)
-    if not same_uplinks or before.inside_interfaces != inside_interfaces:
+    if not same_uplinks or before.inside_interfaces != inside_interfaces or before.ambiguous_publics:
         return resolve_forwards(forwards, uplinks, inside_interfaces, tenants, health)
     known: ResolvedForwards = {
         "forwards": before.forwards,
@@ -131,14 +131,36 @@ def _ambiguous_publics(
     return frozenset(ip_address(place) for at, _ in places for place in at or () if place in leased)
 
 
-def _lost(entries: Sequence[ForwardEntry], ambiguous_publics: frozenset[Address]) -> frozenset[int]:
-    """The numbers of those whose public port an entry that is first by name has already."""
+def _without_lost(
+    entries: Sequence[ForwardEntry], rules: Sequence[ForwardRule], ambiguous_publics: frozenset[Address]
+) -> tuple[list[ForwardEntry], list[ForwardRule], tuple[str, ...]]:
+    """Those whose public port no other that is first by name has already, and the names of the others."""
+    both: list[ForwardEntry | ForwardRule] = [*entries, *rules]
+    by_name = sorted(both, key=attrgetter("name"))
     spans: dict[tuple[Address, str | None], list[AddressSpan[int]]] = {}
-    for number, entry in enumerate(entries):
-        if entry.public in ambiguous_publics:
-            first, last = (entry.ports.first, entry.ports.last) if entry.ports else (0, 0)
-            spans.setdefault((entry.public, entry.protocol), []).append(AddressSpan(4, first, last, number, number))
-    return frozenset(later.owner for group in spans.values() for later, _ in overlapping(group))
+    for number, one in enumerate(by_name):
+        if one.public not in ambiguous_publics or (isinstance(one, ForwardRule) and one.conditional):
+            continue
+        ports = _public_ports(one)
+        first, last = (ports.first, ports.last) if ports else (0, 0)
+        spans.setdefault((one.public, _public_protocol(one)), []).append(AddressSpan(4, first, last, number, number))
+    lost = {later.owner for group in spans.values() for later, _ in overlapping(group)}
+    left = [one for number, one in enumerate(by_name) if number not in lost]
+    return (
+        [one for one in left if isinstance(one, ForwardEntry)],
+        [one for one in left if isinstance(one, ForwardRule)],
+        tuple(dict.fromkeys(by_name[number].name for number in sorted(lost))),
+    )
+
+
+def _public_ports(one: ForwardEntry | ForwardRule) -> PortRange | None:
+    if isinstance(one, ForwardEntry):
+        return one.ports
+    return one.service.ports if one.service else None
+
+
+def _public_protocol(one: ForwardEntry | ForwardRule) -> str | None:
+    return one.service.protocol if isinstance(one, ForwardRule) and one.service else one.protocol
 
 
 def _by_family(targets: Sequence[Target]) -> Sequence[tuple[Family, Sequence[Target]]]:

@@ -57,6 +57,23 @@ def test_where_several_are_possible_and_nothing_tells_no_uplink_gets_it() -> Non
     assert "isp-1: delegated: 2001:db8:a:100::/56 may be of any of several ISPs: name the prefix" in note
 
 
+def test_what_is_routed_by_one_isp_is_not_delegated_by_another() -> None:
+    """Prefixes that are routed here are refused in `main` as well, so that the unused part of them goes nowhere."""
+    routed = {"interface": "wan2", "routed": [str(ONE.supernet(new_prefix=48))]}
+    one = GatewaySpec.model_validate(
+        {"uplinks": {"isp-1": {"interface": "wan1", "delegated": "auto"}, "isp-2": routed}}
+    )
+    of, note = found(one, ONE, TWO)
+    assert of == {"isp-1": (str(TWO),)}
+    assert f"isp-1: delegated: {ONE} overlaps what uplink isp-2 has" in note
+
+
+def test_a_prefix_that_two_uplinks_would_take_is_the_first_ones() -> None:
+    of, note = found(spec("2001:db8::/32", "2001:db8:a::/48"), ONE)
+    assert of == {"isp-1": (str(ONE),), "isp-2": ()}
+    assert f"isp-2: delegated: {ONE} overlaps what uplink isp-1 has" in note
+
+
 def test_a_lease_tells_whose_it_is() -> None:
     leased = {"wan2": (ONE,)}
     of, _ = found(spec("auto", "auto"), ONE, leased_prefixes=leased)

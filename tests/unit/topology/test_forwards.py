@@ -88,6 +88,13 @@ def test_a_lease_of_an_address_that_a_forward_names_leaves_each_port_to_one() ->
     assert topology_after(after, delta) is None, "now another has its port"
 
 
+def test_such_a_lease_leaves_a_port_that_several_servers_share_to_one() -> None:
+    spec = SAME_PORT.replace("to: 192.168.1.80", "to: { '192.168.1.80': 1, '192.168.1.82': 1 }", 1)
+    after = topology(spec, link("lan0"), link("wan0", "203.0.113.2/28"))
+    assert [(rule.name, str(rule.service)) for rule in after.forward_rules] == [("by-address", "440-443/tcp")]
+    assert [(e.name, str(e.ports)) for e in after.forwards] == [("by-uplink", "444")]
+
+
 def test_a_forward_on_an_uplink_without_an_address_waits_for_it() -> None:
     body = "ports: 443/tcp, to: 192.168.1.80"
     assert forwards(body, link("lan0"), link("wan0"), uplinks=AUTO) == []
