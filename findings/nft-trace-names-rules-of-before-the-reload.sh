@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `nft monitor trace` runs while a firewall is mended: a rule is changed, the file loaded again with `nft -f`, the packet sent once more. The
-# trace goes on, and names rules of the ruleset before: handles begin anew with each table, and it keeps the rules that it
+# trace goes on, and names rules of the ruleset before: handles begin again with each table, and it keeps the rules that it
 # read when it began. A packet that the rule "guests" drops is told to have met `accept comment "office"`, with the verdict drop. What has a
 # handle that was not there before is an "unknown rule". A trace that begins after the reload names the right ones.
 . "$(dirname "$0")/lib.sh"
