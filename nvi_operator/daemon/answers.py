@@ -18,7 +18,7 @@ from nvi_operator.events.event import UplinkDown, UplinkUp
 from nvi_operator.events.moment import iso
 from nvi_operator.events.record import EventLog, Record
 from nvi_operator.history.decisions import Decisions
-from nvi_operator.kernel.inspect.machine import machine_faults
+from nvi_operator.kernel.inspect.conntrack import conntrack_faults
 from nvi_operator.plan.change import Plan
 from nvi_operator.reconcile.outcome import Reason
 from nvi_operator.rollout.waiter import now
@@ -89,7 +89,7 @@ class Answers:
             seen.gateway,
             seen.plan,
             seen.counters,
-            (*seen.faults, *machine_faults()),
+            (*seen.faults, *conntrack_faults()),
             since={uplink.name: self._since.get(uplink.name, self._began) for uplink in uplinks},
             daemon=daemon,
             events=[record.json() for record in self._event_log.last(events)],

@@ -174,5 +174,5 @@ def test_the_plan_and_the_list_of_forwards_name_the_protocol(
     assert any(line.split()[:3] == ["tunnel", A, "gre"] and line.split()[4] == "1" for line in shown.splitlines())
     moved = gateway.spec(spec(dataplane, FORWARDS.replace("to: [192.168.1.80,", "to: [192.168.1.81,", 1)))
     planned = gateway.nvictl("plan", str(moved), "--full", check=False).stdout
-    assert "gre on isp-a now goes to 192.168.1.81, no longer to 192.168.1.80" in " ".join(planned.split()), planned
+    assert "gre, protocol 41 on isp-a, isp-b now go to 192.168.1.81, no longer to 192.168.1.80" in planned
     assert "1 flow stranded: forwards of 203.0.113.2 are removed or moved" in planned

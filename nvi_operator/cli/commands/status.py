@@ -90,7 +90,7 @@ def _follows(daemon: Client, context: Context) -> bool:
 
 
 def _look(context: Context) -> StatusData:
-    from nvi_operator.kernel.inspect.machine import machine_faults
+    from nvi_operator.kernel.inspect.conntrack import conntrack_faults
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.plan.left_alone import without_ignored
     from nvi_operator.reconcile.cycle import dry_run
@@ -114,7 +114,7 @@ def _look(context: Context) -> StatusData:
         compiler.name,
         plan,
         counters,
-        (*found, *machine_faults()),
+        (*found, *conntrack_faults()),
         suspended=suspended(decisions, now(), time.time()),
         unconfirmed=unconfirmed(decisions, now()),
         given_up=given_up(decisions),

@@ -19,7 +19,7 @@ from nvi_operator.daemon.probes.record import HealthRecord
 from nvi_operator.daemon.probes.targets import ProbeTarget, Stream, target
 from nvi_operator.daemon.probes.way import ProbePath
 from nvi_operator.dataclass import dataclass
-from nvi_operator.kernel.inspect.machine import conntrack_is_full
+from nvi_operator.kernel.inspect.conntrack import conntrack_is_full
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.health import Health
 from nvi_operator.language.model.values import FAMILIES, Family

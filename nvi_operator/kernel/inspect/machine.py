@@ -21,8 +21,6 @@ from nvi_operator.topology.facts import LinkFact
 
 _SYS = Path("/sys/module")
 _BTF = Path("/sys/kernel/btf")
-_CONNTRACK_MAX = Path("/proc/sys/net/netfilter/nf_conntrack_max")
-_CONNTRACK_COUNT = Path("/proc/sys/net/netfilter/nf_conntrack_count")
 _NETWORKD_STATE = Path("/run/systemd/netif/state")
 # Of files of one name the first directory's counts; networkd.conf(5).
 _CONFIGURATION = tuple(Path(directory) for directory in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
@@ -37,38 +35,11 @@ def bpf_error() -> str | None:
     return None
 
 
-def has_conntrack() -> bool:
-    return _CONNTRACK_MAX.exists() or available("nf_conntrack")
-
-
-def conntrack_is_full() -> bool:
-    """Does the kernel drop packets that begin a flow, but for those that take the place of an unanswered one?"""
-    try:
-        count, most = (int(file.read_text(encoding="ascii")) for file in (_CONNTRACK_COUNT, _CONNTRACK_MAX))
-    except (OSError, ValueError):
-        return False
-    return most > 0 and count >= 0.99 * most  # some end, and others take their place
-
-
-def machine_faults() -> tuple[str, ...]:
-    """What keeps any gateway here from working, though all is as the spec says."""
-    full = "the connection tracking table is full: new flows are dropped (nvictl doctor says what to do)"
-    return (full,) if conntrack_is_full() else ()
-
-
 def has_conntrack_functions() -> bool:
     """May a program of tc ask conntrack about a flow? Since Linux 5.18, with BTF of the kernel and of the module."""
     version = tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
     is_module = (_SYS / "nf_conntrack" / "initstate").exists()
     return version >= (5, 18) and (_BTF / "vmlinux").exists() and (not is_module or (_BTF / "nf_conntrack").exists())
-
-
-def can_set_conntrack_max() -> bool:
-    """Can it be written? In other namespaces than the initial one it cannot (nf_conntrack_standalone.c)."""
-    try:
-        return bool(_CONNTRACK_MAX.stat().st_mode & 0o200)
-    except OSError:
-        return True
 
 
 def networkd() -> Networkd | None:

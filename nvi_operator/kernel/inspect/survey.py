@@ -17,12 +17,11 @@ from nvi_operator.kernel.capabilities import capabilities
 from nvi_operator.kernel.drivers.fib_rule import Listed, list_rules
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.inspect.census import Census
+from nvi_operator.kernel.inspect.conntrack import can_set_conntrack_max, has_conntrack
 from nvi_operator.kernel.inspect.facts import read_facts
 from nvi_operator.kernel.inspect.machine import (
     bpf_error,
     can_make,
-    can_set_conntrack_max,
-    has_conntrack,
     has_conntrack_functions,
     networkd,
     networkd_links,

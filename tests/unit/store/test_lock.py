@@ -18,6 +18,7 @@ from nvi_operator.kernel.nft.client import Nft
 from nvi_operator.store.leftovers import sweep
 from nvi_operator.store.lock import GatewayLock
 from tests.lab.net import until
+from tests.lab.processes import is_alive
 
 _HOLD = """
 import sys, time
@@ -191,7 +192,7 @@ def test_a_worker_holds_the_lock_as_long_as_it_lives_and_dies_with_its_parent(ru
         os.kill(worker, signal.SIGSTOP)
         parent.kill()
     with closing(lock(run, 20)) as ours, ours.changing():
-        assert not Path(f"/proc/{worker}").exists() or "State:\tZ" in Path(f"/proc/{worker}/status").read_text()
+        until(lambda: not is_alive(worker), "it has ended, of which closing its files is the beginning")
 
 
 def _ignored(pid: int) -> int:
