@@ -125,7 +125,7 @@ def test_a_portal_that_asks_for_a_login_does_not_count_nor_what_is_no_status(
 ) -> None:
     web_server(site.far, [f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()])
     probe = Probe.model_validate({"http": "http://192.0.2.80/generate_204"})
-    latency, found = ask(site.gateway, probe, way(site.gateway, "wan0", A))
+    latency, found = ask(site.gateway, probe, way(site.gateway, "wan0", A), seconds=5)
     assert (latency is not None, found) == (not why, why)
 
 
