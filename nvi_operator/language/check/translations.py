@@ -107,6 +107,11 @@ def _pool(spec: GatewaySpec, at: Path, rule: SourceNat, pool: Mapping[AddressRan
     spans = [AddressSpan(r.family, int(r.first), int(r.last), order, r) for order, r in enumerate(pool)]
     for later, earlier in overlapping(spans):
         yield path, f"{later.owner} overlaps {earlier.owner} of the same pool", "name each address once"
+    if not rule.as_.overload:
+        sources_of = [span_of(network, order, network) for order, network in enumerate(rule.from_ or ())]
+        for clash, with_ in overlapping(sources_of):
+            message = f"{clash.owner} overlaps {with_.owner}, and overload is false"
+            yield (*at, "from"), message, "name each source once: it has one address of the pool"
     for family in FAMILIES:
         ranges = [r for r in pool if r.family == family]
         size = sum(r.size for r in ranges)

@@ -171,6 +171,17 @@ REFUSED: Rows = {
             )
         ],
     ),
+    "source that a pool has two addresses for": (
+        "  sourceNat: [{name: a, from: [192.168.1.8/30, 192.168.1.9], as: {pool: 203.0.113.16/29, overload: false}}]",
+        [
+            (
+                "13:31",
+                "spec.sourceNat[0].from",
+                "192.168.1.9/32 overlaps 192.168.1.8/30, and overload is false",
+                "name each source once: it has one address of the pool",
+            )
+        ],
+    ),
     "twice NAT, two aliases in one": (
         "  twiceNat:\n"
         "    p: {from: 192.168.1.0/29, as: 203.0.113.16/29, to: 10.2.0.0/24, becomes: 10.9.0.0/24, via: isp-b}\n"
