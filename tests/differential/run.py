@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from nvi_operator.errors import NviError
+from nvi_operator.errors import NviError, SpecError
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.verdict import Forwarded, NotModelled, Refused
 from nvi_operator.explain.walk import Walk
@@ -30,7 +30,7 @@ class Tally:
 
     packets: int = 0
     cases: int = 0
-    refused: Counter[str] = field(default_factory=Counter)  # specs that the host refuses, by message
+    refused: Counter[str] = field(default_factory=Counter)  # specs that are not valid, by message
     agreed: Counter[str] = field(default_factory=Counter)
     limits: Counter[str] = field(default_factory=Counter)  # packets that the engine does not model, by reason
 
@@ -47,8 +47,16 @@ class Tally:
 
 
 def play(stage: Stage, case: Case, tally: Tally) -> Iterator[Disagreement]:
-    """Each disagreement of the case, of which the talk ends there. NviError where the host refuses the spec."""
-    gateway = stage.apply(case)
+    """Each disagreement of the case, of which the talk ends there. The first may be that the host refuses a spec that
+    is valid. SpecError where it is not.
+    """
+    try:
+        gateway = stage.apply(case)
+    except SpecError:
+        raise
+    except NviError as error:
+        yield Disagreement(replace(case, talks=()), f"apply: the spec is valid, and the host refuses it: {error}")
+        return
     start, by_facts = machine(gateway), told(gateway)
     tally.cases += 1
     for talk in case.talks:
@@ -110,15 +118,15 @@ def _limit(walks: tuple[Walk, ...]) -> NotModelled | None:
 
 
 def disagreement(stage: Stage, case: Case) -> str | None:
-    """The first one that the case shows, in words; None: all agrees. NviError where the host refuses the spec."""
+    """The first one that the case shows, in words; None: all agrees. SpecError where the spec is not valid."""
     return next((found.text for found in play(stage, case, Tally())), None)
 
 
 def shows(stage: Stage, case: Case) -> str | None:
-    """At which step of its talk does the case show a disagreement? One that is not valid shows none."""
+    """Where does the case show a disagreement, at `apply` or a step of its talk? One that is not valid shows none."""
     try:
         text = disagreement(stage, case)
-    except (NviError, AssertionError):
+    except (SpecError, AssertionError):
         return None
     return text.partition(":")[0] if text is not None else None
 
@@ -132,7 +140,7 @@ def run(
             for each in play(stage, case, tally):
                 if not found(each):
                     return
-        except NviError as error:
+        except SpecError as error:
             tally.refused[str(error)[:200]] += 1
         if tally.packets >= packets:
             return

@@ -63,7 +63,7 @@ class Stage:
         self.world.close()
 
     def apply(self, case: Case) -> Gateway:
-        """Raises NviError where the spec is refused on this host."""
+        """Raises SpecError where the spec is not valid, another NviError where this host refuses it."""
         loaded = load(case)
         self.world.settle(case.host)
         return Gateway(case, *self._operator.apply(case, loaded))

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
+from nvi_operator.errors import KernelError
 from tests.differential.case import Case, Surroundings, Talk, from_yaml, read_sent, to_yaml
 from tests.differential.datagram import Datagram, build, parse
 from tests.differential.generate import draw_case
+from tests.differential.operator import load
+from tests.differential.run import Tally, run, shows
 from tests.differential.shrink import shrink
 
 WORDS = (
@@ -62,3 +66,24 @@ def test_a_case_shrinks_to_what_shows_the_disagreement() -> None:
         Surroundings({"lan0": ()}), {"uplinks": {"b": {}}}, (Talk(read_sent(WORDS[1].partition(" ttl")[0])),)
     )
     assert shrink(case, shows) == expected
+
+
+class _Refusing:
+    """In place of a stage whose host refuses every spec that is valid."""
+
+    def apply(self, case: Case) -> Any:
+        load(case)
+        raise KernelError("nft table: check: Error: conflicting intervals specified")
+
+
+def test_a_valid_spec_that_the_host_refuses_is_a_disagreement_and_one_that_is_not_valid_is_none() -> None:
+    stage: Any = _Refusing()
+    valid = {"uplinks": {"isp": {"interface": "wan0", "nextHop": "auto"}}}
+    tally, found = Tally(), list[str]()
+    for spec in (valid, {"uplinks": {"isp": {}}}):
+        run(stage, [Case(Surroundings(), spec)], 1, tally, lambda one: bool(found.append(one.text)) or True)
+    assert [text.partition(": Error")[0] for text in found] == [
+        "apply: the spec is valid, and the host refuses it: nft table: check"
+    ]
+    assert sum(tally.refused.values()) == 1
+    assert shows(stage, Case(Surroundings(), valid)) == "apply"

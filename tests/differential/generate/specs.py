@@ -16,9 +16,9 @@ from tests.differential.generate.networks import Networks
 Section = tuple[str, Callable[[Drawn], Any], int]  # of the spec; draws one entry; at most so many
 
 
-def draw_spec(random: Random, networks: Networks) -> tuple[Surroundings, dict[str, Any]]:
+def draw_spec(random: Random, networks: Networks, kind: type[Drawn] = Drawn) -> tuple[Surroundings, dict[str, Any]]:
     """The host may change with it: uplinks fail, probes say so."""
-    drawn = Drawn(random, networks)
+    drawn = kind(random, networks)
     host = networks.host
     spec: dict[str, Any] = {
         "dataplane": drawn.dataplane(),
