@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
+from types import MappingProxyType
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.gateway import GatewaySpec
@@ -19,6 +20,9 @@ from nvi_operator.topology.facts import Facts, InterfaceAddress, LinkFact
 from nvi_operator.topology.notes import Note
 
 _UNIQUE_LOCAL = ip_network("fc00::/7")
+
+
+NONE_DELEGATED: Mapping[str, Sequence[Network]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,13 @@ class UplinkAddresses:
     conflicts: tuple[str, ...]
 
 
-def find_addresses(spec: GatewaySpec, facts: Facts) -> UplinkAddresses:
-    """Written ones, and what `auto` finds. An address that two would have belongs to one: packets follow it."""
+def find_addresses(
+    spec: GatewaySpec, facts: Facts, delegated: Mapping[str, Sequence[Network]] = NONE_DELEGATED
+) -> UplinkAddresses:
+    """Written ones, and what `auto` finds. An address that two would have belongs to one: packets follow it.
+
+    `delegated`: the prefixes of each uplink by name, which are routed to it.
+    """
     notes: list[str] = []
     conflicts: list[str] = []
     autos = {name: uplink for name, uplink in spec.uplinks.items() if uplink.addresses == "auto"}
@@ -41,7 +50,7 @@ def find_addresses(spec: GatewaySpec, facts: Facts) -> UplinkAddresses:
         fact = facts.links.get(autos[name].interface)
         own: list[InterfaceAddress] = []
         for interface in fact.addresses if fact else ():
-            owner = _owner(interface.ip, name, spec, found)
+            owner = _owner(interface.ip, name, spec, found, delegated)
             if owner is None:
                 own.append(interface)
             elif interface.ip not in _written(spec.uplinks[owner]) or not _share(spec, name, owner):
@@ -62,10 +71,16 @@ def _share(spec: GatewaySpec, one: str, other: str) -> bool:
     return spec.uplinks[one].interface == spec.uplinks[other].interface
 
 
-def _owner(address: Address, name: str, spec: GatewaySpec, found: Mapping[str, Sequence[Address]]) -> str | None:
+def _owner(
+    address: Address,
+    name: str,
+    spec: GatewaySpec,
+    found: Mapping[str, Sequence[Address]],
+    delegated: Mapping[str, Sequence[Network]],
+) -> str | None:
     """Another uplink that has it, or to which its prefix is routed."""
     for other, uplink in sorted(spec.uplinks.items()):
-        routed = any(address in network for network in uplink.routed or ())
+        routed = any(address in network for network in (*(uplink.routed or ()), *delegated.get(other, ())))
         if other != name and (address in found.get(other, ()) or routed):
             return other
     return None

@@ -20,7 +20,7 @@ from nvi_operator.topology.numbers import uplink_table
 
 def resolve_uplinks(spec: GatewaySpec, facts: Facts, delegated: Delegated, note: Note) -> tuple[Uplink, ...]:
     """In order of name. Notes say what each lacks."""
-    addresses = find_addresses(spec, facts)
+    addresses = find_addresses(spec, facts, delegated.of)
     for text in (*addresses.notes, *addresses.conflicts):
         note(text)
     return tuple(

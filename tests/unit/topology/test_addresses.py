@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address, ip_interface
+from ipaddress import IPv6Network, ip_address, ip_interface
 from types import MappingProxyType
 
 from nvi_operator.language.load.loader import load_texts
@@ -175,3 +175,16 @@ def test_neighbours_of_several_uplinks_are_reached_by_their_wire_unless_two_have
     assert beside(topology(text, *wans)) == [("203.0.113.0/29", "203.0.113.2"), ("198.51.100.0/29", "198.51.100.2")]
     same = (link("wan0", "10.0.0.2/24", hops=("10.0.0.1",)), link("wan1", "10.0.0.3/24", hops=("10.0.0.1",)))
     assert beside(topology(text, *same)) == []
+
+
+def test_an_address_in_a_prefix_that_another_isp_delegates_is_no_uplinks() -> None:
+    text = BOTH.replace("interface: wan0,", "interface: wan0, delegated: auto,")
+    links = (link("lan0"), link("wan0", "2001:db8:a::2/64"), link("wan1", "2001:db8:d:100::9/64", "2001:db8:b::2/64"))
+    facts = Facts(
+        "host",
+        MappingProxyType({fact.ifname: fact for fact in links}),
+        unreachable=(IPv6Network("2001:db8:d:100::/56"),),
+    )
+    found = resolve("edge", load_texts({"edge.yaml": HEAD + text}).spec, facts)
+    assert list(map(str, found.uplink("b").addresses)) == ["2001:db8:b::2"]
+    assert [note for note in notes(found) if note.startswith("uplink b: 2001:db8:d:100::9 on wan1 is an address of")]
