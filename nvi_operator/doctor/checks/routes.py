@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.footprint import footprint
 from nvi_operator.doctor.survey import Survey
 from nvi_operator.doctor.undeclared import further_networks, routes_by_interface, undeclared
 from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.values import Network
 from nvi_operator.topology.numbers import TABLES
 
 # /etc/iproute2/rt_protos
@@ -119,12 +120,11 @@ def refusing_default(survey: Survey, spec: GatewaySpec | None) -> Iterator[Findi
 def undeclared_interface(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Interfaces with networks that are not in the spec: VPNs, bridges of containers."""
     for ifname, networks in undeclared(survey, footprint(spec)):
-        shown = ", ".join(map(str, networks[:4]))
-        rest = f"  # and more: ip route show dev {ifname}; ip -6 route show dev {ifname}" if networks[4:] else ""
+        shown, more, rest = _first_of(ifname, networks)
         yield Finding(
             "warning",
             "undeclared-interface",
-            f"{ifname} is not in the spec, and leads to {shown}{' ...' if rest else ''}: packets of inside hosts "
+            f"{ifname} is not in the spec, and leads to {shown}{more}: packets of inside hosts "
             "to there get an ISP's address as source, and replies to connections from there are dropped as leaks "
             "unless another tool, such as a container engine, translates their source",
             f"# in the spec: interfaces: {{{ifname}: {{networks: [{shown}]}}}}{rest}\n"
@@ -135,13 +135,20 @@ def undeclared_interface(survey: Survey, spec: GatewaySpec | None) -> Iterator[F
 def undeclared_network(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Networks behind an inside interface that are not in the spec, such as behind another router there."""
     for ifname, networks in further_networks(survey, spec) if spec is not None else ():
-        shown = ", ".join(map(str, networks[:4]))
-        rest = f"  # and more: ip route show dev {ifname}; ip -6 route show dev {ifname}" if networks[4:] else ""
+        shown, more, rest = _first_of(ifname, networks)
         yield Finding(
             "warning",
             "undeclared-network",
-            f"{ifname} leads to {shown}{' ...' if rest else ''} as well, which the spec does not name: packets of "
+            f"{ifname} leads to {shown}{more} as well, which the spec does not name: packets of "
             "inside hosts to there get an ISP's address as source, and what comes from there is dropped at uplinks",
             f"# in the spec, among the networks of {ifname}: {shown}{rest}\n"
             "# or ignore this, if inside hosts do not use it",
         )
+
+
+def _first_of(ifname: str, networks: Sequence[Network]) -> tuple[str, str, str]:
+    """The first networks behind an interface, an ellipsis if there are more, and a comment how to see those."""
+    shown = ", ".join(map(str, networks[:4]))
+    if not networks[4:]:
+        return shown, "", ""
+    return shown, " ...", f"  # and more: ip route show dev {ifname}; ip -6 route show dev {ifname}"
