@@ -107,6 +107,10 @@ def is_dnated() -> Match:
     return Match(CT_STATUS, "in", frozenset({"dnat"}))
 
 
+def is_new() -> Match:
+    return Match(CT_STATE, "in", frozenset({"new"}))
+
+
 def is_snated() -> Match:
     return Match(CT_STATUS, "in", frozenset({"snat"}))
 

@@ -115,7 +115,7 @@ def _tenant_marks(topology: Topology) -> Iterator[Rule]:
     """The tenant of the packet's destination: that of the target, or of the origin for replies."""
     clear = topology.local_mask | TENANT_MASK | UPLINK_MASK
     yield (SetBits(f.META_MARK, topology.stage_mask, clear),)
-    jumps = {tenant.number: Verdict("jump", f"tenant_{tenant.label}") for tenant in topology.tenants}
+    jumps = {number: Verdict("jump", f"tenant_{label}") for number, label in topology.tenant_labels.items()}
     for direction, mask, shift in (
         ("original", TARGET_MASK, 0),
         ("reply", ORIGIN_MASK, ORIGIN_SHIFT),
@@ -143,9 +143,8 @@ def _no_tenant_chain(topology: Topology) -> Iterator[Chain]:
         )
         for entry in topology.twice
     ]
-    labels = {tenant.number: tenant.label for tenant in topology.tenants}
     elements: frozenset[Element] = frozenset(
-        ((inside.interface.ifname,), Verdict("jump", f"tenant_{labels[inside.tenant]}"))
+        ((inside.interface.ifname,), Verdict("jump", f"tenant_{topology.tenant_labels[inside.tenant]}"))
         for inside in topology.inside_interfaces
         if inside.tenant
     )

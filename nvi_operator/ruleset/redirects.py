@@ -24,12 +24,10 @@ def redirected(topology: Topology, family: Family) -> Iterator[Rule]:
 
 def redirected_tenants(topology: Topology, family: Family) -> Iterator[Rule]:
     """The target tenant of what is redirected, whatever tenant the address that was asked belongs to."""
-    labels = {tenant.number: tenant.label for tenant in topology.tenants}
     for rule in topology.redirects:
         if rule.tenant and rule.conditions.family == family:
-            jump = Verdict("jump", f"to_{labels[rule.tenant]}")
-            new = Match(f.CT_STATE, "in", frozenset({"new"}))
-            yield from ((new, *match, jump) for match in _asked(topology, rule))
+            jump = Verdict("jump", f"to_{topology.tenant_labels[rule.tenant]}")
+            yield from ((f.is_new(), *match, jump) for match in _asked(topology, rule))
 
 
 def known_as_gateway(topology: Topology, family: Family) -> Iterator[Rule]:

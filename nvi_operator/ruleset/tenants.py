@@ -13,7 +13,6 @@ from nvi_operator.nft.ast import (
     Chain,
     Element,
     Hook,
-    Match,
     NamedSet,
     Rule,
     SetBits,
@@ -41,7 +40,7 @@ def tenant_chains(topology: Topology) -> Iterator[Chain]:
         for inside in topology.inside_interfaces
         if inside.tenant == tenant.number
     )
-    new = Match(f.CT_STATE, "in", frozenset({"new"}))
+    new = f.is_new()
     rules: list[Rule] = [(new, Vmap(f.IIFNAME, origins))]
     for family in topology.families:
         # What `dstnat` asks first comes last: it overrides the others.
@@ -70,19 +69,18 @@ def _by_rule(rule: ForwardRule, family: Family) -> bool:
 
 def _to(topology: Topology, entry: ForwardRule | StaticEntry) -> Rule:
     """The tenant of what is for some packets only. Others to the same address may be for another tenant."""
-    labels = {tenant.number: tenant.label for tenant in topology.tenants}
     if isinstance(entry, ForwardRule):
         matches = dstnat.is_asked_for(topology, entry)
     else:
         matches = netmap.is_asked_for(entry, entry.mapped.version)
-    return (Match(f.CT_STATE, "in", frozenset({"new"})), *matches, Verdict("jump", f"to_{labels[entry.tenant]}"))
+    return (f.is_new(), *matches, Verdict("jump", f"to_{topology.tenant_labels[entry.tenant]}"))
 
 
 def tenant_maps(topology: Topology) -> Iterator[NamedSet]:
     """Public address with protocol and port, with protocol, and alone, and prefixes, to the tenant behind them."""
     if not topology.tenants:
         return
-    labels = {tenant.number: tenant.label for tenant in topology.tenants}
+    labels = topology.tenant_labels
     for family in topology.families:
         services: dict[tuple[Value, ...], Verdict] = {}
         protocols: dict[tuple[Value, ...], Verdict] = {}

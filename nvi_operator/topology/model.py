@@ -201,6 +201,11 @@ class Topology:
     def uplink(self, name: str) -> Uplink:
         return next(uplink for uplink in self.uplinks if uplink.name == name)
 
+    @cached_property
+    def tenant_labels(self) -> dict[int, str]:
+        """By the tenants' numbers."""
+        return {tenant.number: tenant.label for tenant in self.tenants}
+
     def inside_networks(self, family: Family, *, tenant: int | None = None) -> tuple[Network, ...]:
         """What lives behind inside interfaces: all of it, or of one tenant (0: of those in none)."""
         return fewest(
