@@ -49,18 +49,24 @@ def _answers_to_others(topology: Topology, family: Family) -> Iterator[FibRule]:
     if not (topology.inside_networks(family) and topology.uplinks):
         return
     at, bit = topology.priorities, topology.local_mask
-    answers = FibRule(family, at.answers_of_others, "goto", goto=at.uplinks_to_others, mark=bit)
-    answers = replace(answers, mask=bit | topology.stage_mask | UPLINK_MASK)
-    asked = replace(answers, priority=at.uplinks_to_others, action="lookup", goto=None, table=MAIN)
-    asked = replace(asked, suppress_prefix_length=0, suppress_group=topology.link_group)
+    steered = FibRule(family, at.steer_uplinks, "lookup", topology.table, mark=bit)
+    steered = replace(steered, mask=bit | topology.stage_mask | UPLINK_MASK)
+    asked = _by_main(topology, steered)
     unmarked = [
         h for h in topology.honoured if h.mark == topology.stage_mask and h.iif not in topology.uplink_ifnames
     ]
     rules = [replace(rule, iif=honoured.iif) for honoured, rule in _honoured(topology, asked, unmarked)]
-    yield replace(answers, goto=min(rule.priority for rule in (asked, *rules)))
+    first = min(rule.priority for rule in (asked, *rules))
+    yield replace(steered, priority=at.answers_of_others, action="goto", goto=first, table=None)
     yield asked
     yield from rules
-    yield replace(answers, priority=at.steer_uplinks, action="lookup", goto=None, table=topology.table)
+    yield steered
+
+
+def _by_main(topology: Topology, rule: FibRule) -> FibRule:
+    """The rule, of what `main` leads elsewhere than by a default route or an uplink."""
+    rule = replace(rule, priority=topology.priorities.uplinks_to_others, table=MAIN)
+    return replace(rule, suppress_prefix_length=0, suppress_group=topology.link_group)
 
 
 def _from_uplinks(topology: Topology, stage_1: FibRule) -> Iterator[FibRule]:
@@ -82,8 +88,7 @@ def _from_uplinks(topology: Topology, stage_1: FibRule) -> Iterator[FibRule]:
         # There are some for each of them and each uplink, and every packet would be compared with all.
         yield replace(past, priority=at.stage_2_skips_uplinks, mark=topology.stage_mask)
     for rule in once:
-        others = replace(rule, priority=at.uplinks_to_others, table=MAIN, suppress_prefix_length=0)
-        others = replace(others, suppress_group=topology.link_group)
+        others = _by_main(topology, rule)
         for asked in _of_routes(topology, replace(past, iif=rule.iif)):
             exact = replace(others, priority=at.uplinks_to_routed, source=asked.source, destination=asked.destination)
             length = ip_network(str(asked.destination)).prefixlen
